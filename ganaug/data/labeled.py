@@ -1,0 +1,137 @@
+"""Labelled images in memory, and the hashes that say which images they are."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganaug.errors import DataError
+
+
+@dataclass(frozen=True)
+class LabeledImages:
+    """Images of one size with a class each; also a map-style dataset of (uint8 [C, H, W], int) items.
+
+    Attributes:
+        images: uint8 [N, C, H, W], in memory or memory-mapped.
+        labels: int64 [N] in [0, K).
+        classes: The K class names, in label order (not necessarily sorted).
+        names: Where each image came from: a file name or a row number, [N].
+        source: What the user called the set.
+
+    Raises:
+        DataError: Fewer than two classes, a class without images, or labels out of range.
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    source: str = "images"
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2:
+            raise DataError(
+                f"{self.source}: must have two classes or more, got {list(self.classes)}; a classifier needs something to tell apart"
+            )
+        if not len(self.images) == len(self.labels) == len(self.names):
+            raise DataError(
+                f"{self.source}: must have one label per image, got {len(self.images)} images and {len(self.labels)} labels"
+            )
+        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
+            raise DataError(
+                f"{self.source}: labels must lie in [0, {len(self.classes)}), got {int(self.labels.min())} to {int(self.labels.max())}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self.images[index], int(self.labels[index])
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.classes)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of every image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    @property
+    def targets(self) -> list[int]:
+        """The labels as a list, as torchvision's datasets have them."""
+        return self.labels.tolist()
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """Name -> label."""
+        return {name: i for i, name in enumerate(self.classes)}
+
+    @property
+    def counts(self) -> Tensor:
+        """Images per class, int64 [K]."""
+        return torch.bincount(self.labels, minlength=self.num_classes)
+
+    def subset(self, indices: Sequence[int] | Tensor, source: str | None = None) -> "LabeledImages":
+        """The images at `indices`, in that order."""
+        index = torch.as_tensor(indices, dtype=torch.int64)
+        names = tuple(self.names[i] for i in index.tolist())
+        return replace(
+            self, images=self.images[index], labels=self.labels[index], names=names, source=source or self.source
+        )
+
+    @cached_property
+    def hashes(self) -> list[str]:
+        """sha256 of each image's shape and pixels, [N]."""
+        prefix = repr(self.shape).encode()
+        return [
+            hashlib.sha256(prefix + np.ascontiguousarray(image).tobytes()).hexdigest() for image in self.images.numpy()
+        ]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over classes and labelled pixels, whatever the order of the images."""
+        rows = sorted(f"{h}:{self.classes[y]}" for h, y in zip(self.hashes, self.labels.tolist(), strict=True))
+        return hashlib.sha256("\n".join([*self.classes, *rows]).encode()).hexdigest()
+
+
+def require_images(data: LabeledImages) -> LabeledImages:
+    """`data` itself, once every class has an image.
+
+    Raises:
+        DataError: A class is empty; it is named.
+    """
+    empty = [name for name, n in zip(data.classes, data.counts.tolist(), strict=True) if n == 0]
+    if empty:
+        raise DataError(
+            f"{data.source}: every class must have an image, got none for {empty[0]!r}; add images or remove the class"
+        )
+    return data
+
+
+def align(data: LabeledImages, like: LabeledImages | tuple[str, ...]) -> LabeledImages:
+    """`data` with its labels renumbered in the class order of `like`.
+
+    Raises:
+        DataError: The class names differ; one is named.
+    """
+    classes = like.classes if isinstance(like, LabeledImages) else like
+    if data.classes == classes:
+        return data
+    odd = sorted(set(data.classes) ^ set(classes))
+    if odd:
+        side = "only there" if odd[0] in data.classes else "missing there"
+        raise DataError(
+            f"{data.source}: classes must be {list(classes)[:8]}, got {list(data.classes)[:8]}; {odd[0]!r} is {side}"
+        )
+    order = torch.tensor([classes.index(name) for name in data.classes])
+    return replace(data, labels=order[data.labels], classes=classes)

@@ -1,0 +1,181 @@
+"""A recipe: every choice of a run as frozen models, read from TOML and `--set table.key=value`. No torch here.
+
+`None` means that `ganaug.auto` decides from the data and the machine, and says why.
+"""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
+
+from ganaug.errors import RecipeError
+
+Unit = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Side = Annotated[int, Field(ge=8, le=4096)]
+
+
+def _pair(value: Any) -> Any:
+    """One number stands for a square."""
+    return (value, value) if isinstance(value, int) else value
+
+
+class Table(BaseModel):
+    """A table of a recipe: no unknown keys, no later changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(Table):
+    """How images are read."""
+
+    resolution: Annotated[tuple[Side, Side], BeforeValidator(_pair)] | None = (
+        None  # height, width in px; None: as the images are
+    )
+    channels: Literal[1, 3, 4] | None = None  # None: as most images are; transparency is then composited on white
+
+
+class Nets(Table):
+    """Which pair of networks, and how large."""
+
+    name: Literal["residual", "dcgan"] = "residual"
+    width: Annotated[int, Field(ge=4, le=1024)] | None = None  # channels at the finest level
+    z_dim: PositiveInt = 64  # numbers in the latent vector
+
+
+class Train(Table):
+    """The objective, the optimiser and the schedule. One step is one update of each player."""
+
+    steps: PositiveInt | None = None
+    batch_size: Annotated[int, Field(ge=2)] | None = None
+    checkpoint_every: PositiveInt | None = None  # steps; each checkpoint is also scored on validation
+    adversarial: Literal["relativistic", "nonsaturating", "hinge", "least_squares"] = "relativistic"
+    projection: bool = True  # D's score depends on the label (Miyato and Koyama 2018)
+    class_head: Literal["none", "acgan", "adcgan"] = "adcgan"
+    class_weight: NonNegative = 1.0  # weight of the class head's loss in both players
+    r1_gamma: NonNegative = 1.0  # penalty on D's gradient at real images
+    r2_gamma: NonNegative = 1.0  # the same at fakes
+    augment: str | None = None  # "none" or a DiffAugment policy such as "color,translation,cutout"
+    lr: Positive = 1e-3
+    beta1: Unit = 0.0
+    beta2: Unit = 0.99
+    final_lr: Unit = 0.05  # share of `lr` left at the last step, after a cosine
+    ema_images: Positive | None = None  # half-life of G's moving average, in images shown
+    seed: int = 0
+
+
+class Measure(Table):
+    """How the gain is measured."""
+
+    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    margin: Positive = 0.01  # differences within +- margin count as none
+    fractions: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.25, 0.5)  # synthetic share of each batch
+    steps: PositiveInt | None = None  # optimiser steps of every classifier, the same in each arm
+
+
+class Recipe(Table):
+    """Everything that decides a run."""
+
+    description: str = ""
+    data: Data = Data()
+    nets: Nets = Nets()
+    train: Train = Train()
+    measure: Measure = Measure()
+
+
+def shipped() -> dict[str, Path]:
+    """Name -> file of every recipe in the package (or, in a checkout, beside it)."""
+    here = Path(__file__).parent
+    folder = here / "recipes" if (here / "recipes").is_dir() else here.parent / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_recipe(name: str | Path = "auto", settings: list[str] | tuple[str, ...] = ()) -> Recipe:
+    """Read a shipped recipe by name or a TOML file by path, then apply `table.key=value` settings.
+
+    Raises:
+        RecipeError: The recipe or a key is unknown (the message suggests one), or a value breaks its rule.
+
+    Example:
+        >>> load_recipe("auto", ["train.steps=300"]).train.steps
+        300
+    """
+    tables = _read(name)
+    for setting in settings:
+        _apply(tables, setting)
+    return _validate(tables, str(name))
+
+
+def parse_recipe(text: str, place: str) -> Recipe:
+    """A recipe from TOML text; `place` stands in the error messages."""
+    try:
+        return _validate(tomllib.loads(text), place)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{place}: must be TOML, got {error}; see `ganaug recipes` for examples") from error
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML; keys left to `auto` are absent."""
+    return tomli_w.dumps(recipe.model_dump(exclude_none=True))
+
+
+def _read(name: str | Path) -> dict[str, Any]:
+    path = shipped().get(str(name), Path(name))
+    if not path.is_file():
+        raise RecipeError(
+            f"recipe must be a TOML file or one of {', '.join(shipped())}, got {str(name)!r}{_suggest(str(name), list(shipped()))}"
+        )
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: must be TOML, got {error}; see `ganaug recipes` for examples") from error
+
+
+def _apply(tables: dict[str, Any], setting: str) -> None:
+    key, equals, value = setting.partition("=")
+    table, dot, field = key.strip().partition(".")
+    if not equals or not dot:
+        raise RecipeError(f"--set must read table.key=value, got {setting!r}; for example --set train.steps=300")
+    tables.setdefault(table, {})
+    if not isinstance(tables[table], dict):
+        raise RecipeError(f"--set must name a table, got {table!r}; the tables are data, nets, train, measure")
+    tables[table][field] = _value(value.strip())
+
+
+def _value(text: str) -> Any:
+    """A TOML value; anything else is a bare string."""
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _validate(tables: dict[str, Any], place: str) -> Recipe:
+    try:
+        return Recipe.model_validate(tables)
+    except ValidationError as error:
+        raise RecipeError(f"{place}: {_sentence(error.errors()[0])}") from error
+
+
+def _sentence(error: Any) -> str:
+    keys = [str(k) for k in error["loc"] if isinstance(k, str)][:2]
+    name = ".".join(keys)
+    if error["type"] == "extra_forbidden":
+        return f"{name} must be a known key, got {keys[-1]!r}{_suggest(name, known_keys())}"
+    rule = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"{name} must be {rule}, got {error['input']!r}; change it in the recipe or with --set {name}=..."
+
+
+def known_keys() -> list[str]:
+    """Every `table.key` that a recipe may hold."""
+    tables = {name: field.annotation for name, field in Recipe.model_fields.items() if name != "description"}
+    return [*tables, *(f"{name}.{key}" for name, table in tables.items() for key in table.model_fields)]  # type: ignore[union-attr]
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
