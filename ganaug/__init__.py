@@ -1,0 +1,47 @@
+"""ganaug: does synthetic data help my classifier?
+
+Every name loads on first use, so that `import ganaug` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ganaug.data import LabeledImages as LabeledImages
+    from ganaug.data import load as load
+    from ganaug.datasets import AugmentedDataset as AugmentedDataset
+    from ganaug.datasets import SyntheticDataset as SyntheticDataset
+    from ganaug.datasets import seed_worker as seed_worker
+    from ganaug.errors import GanaugError as GanaugError
+    from ganaug.recipe import Recipe as Recipe
+    from ganaug.recipe import load_recipe as load_recipe
+    from ganaug.run import train as train
+    from ganaug.study import measure as measure
+    from ganaug.synthesis import Synthesizer as Synthesizer
+
+_HOMES = {
+    "AugmentedDataset": "ganaug.datasets",
+    "GanaugError": "ganaug.errors",
+    "LabeledImages": "ganaug.data",
+    "Recipe": "ganaug.recipe",
+    "SyntheticDataset": "ganaug.datasets",
+    "Synthesizer": "ganaug.synthesis",
+    "load": "ganaug.data",
+    "load_recipe": "ganaug.recipe",
+    "measure": "ganaug.study",
+    "seed_worker": "ganaug.datasets",
+    "train": "ganaug.run",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its home."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ganaug' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted({*globals(), *_HOMES})

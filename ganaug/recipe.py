@@ -59,8 +59,10 @@ class Train(Table):
     class_weight: NonNegative = 1.0  # weight of the class head's loss in both players
     r1_gamma: NonNegative = 1.0  # penalty on D's gradient at real images
     r2_gamma: NonNegative = 1.0  # the same at fakes
+    penalty_every: PositiveInt = 4  # steps from one penalty to the next
     augment: str | None = None  # "none" or a DiffAugment policy such as "color,translation,cutout"
-    lr: Positive = 1e-3
+    augment_p: Unit | None = None  # share of the images that D sees augmented
+    lr: Positive = 2e-3
     beta1: Unit = 0.0
     beta2: Unit = 0.99
     final_lr: Unit = 0.05  # share of `lr` left at the last step, after a cosine

@@ -1,0 +1,110 @@
+"""What a corpus says of itself: corpus.json, the data card, and the mark inside every image."""
+
+import html
+import importlib.metadata
+from typing import TYPE_CHECKING, Any
+
+from ganaug.corpus.layout import directory_names
+
+if TYPE_CHECKING:
+    from ganaug.synthesis.synthesizer import Synthesizer
+
+SCHEMA = 1
+SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
+# IPTC's term for media made by a trained model, in an XMP packet (IPTC Photo Metadata Standard, Digital Source Type)
+XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+ Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>
+</rdf:RDF></x:xmpmeta>
+<?xpacket end="w"?>"""
+
+CARD = """---
+task_categories:
+- image-classification
+size_categories:
+- {size}
+tags:
+- synthetic
+- ganaug
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: "*/*.png"
+---
+
+# Synthetic images
+
+{total} images of {channels} x {height} x {width} (channels, height, width) in {num_classes} classes, all of them made
+by a generative model; none is a photograph. Written by ganaug {ganaug}.
+
+| label | class | directory | images |
+|---|---|---|---|
+{rows}
+
+## Origin
+
+- Generator: sha256 `{model}`, sampling seed {seed}.
+- Training data: fingerprint `{real_data}`.
+- Image `<class>/<index>.png` is a function of generator, seed, class and index alone; `manifest.jsonl` holds the sha256
+  of each image's shape and pixels, and `ganaug check` verifies them.
+- Each PNG carries XMP `DigitalSourceType` = `trainedAlgorithmicMedia`. Metadata is easily stripped.
+
+## Known limits
+
+- Copies of training images: {copies}.
+- Whether these images help a classifier is not recorded here; `ganaug measure` tells.
+- The images show what the generator learned, with the gaps and biases of its training data.
+- Licence and consent for the training data are not known to ganaug; fill them in before you publish.
+"""
+
+
+def describe(synth: "Synthesizer", counts: list[int], seed: int) -> dict[str, Any]:
+    """The content of corpus.json, but for the sum of the manifest."""
+    return {
+        "schema": SCHEMA,
+        "ganaug": version(),
+        "model": synth.hash,
+        "shape": list(synth.shape),
+        "classes": list(synth.classes),
+        "directories": directory_names(synth.classes),
+        "class_to_idx": {name: label for label, name in enumerate(synth.classes)},
+        "seed": seed,
+        "counts": counts,
+        "real_data": synth.provenance.get("fingerprint"),
+        "copies": "not checked",
+    }
+
+
+def data_card(facts: dict[str, Any]) -> str:
+    """README.md with the front matter that Hugging Face reads; `facts` as in corpus.json."""
+    total, (channels, height, width) = sum(facts["counts"]), facts["shape"]
+    entries = zip(facts["classes"], facts["directories"], facts["counts"], strict=True)
+    return CARD.format(
+        size=next((name for bound, name in SIZES if total < bound), "n>10M"),
+        total=f"{total:,}",
+        channels=channels,
+        height=height,
+        width=width,
+        num_classes=len(facts["classes"]),
+        rows="\n".join(f"| {k} | {_cell(name)} | {folder} | {n} |" for k, (name, folder, n) in enumerate(entries)),
+        ganaug=facts["ganaug"],
+        model=facts["model"],
+        seed=facts["seed"],
+        real_data=facts["real_data"] or "not recorded",
+        copies=facts["copies"],
+    )
+
+
+def version() -> str:
+    """The version of ganaug, or "source" where it runs without being installed."""
+    try:
+        return importlib.metadata.version("ganaug")
+    except importlib.metadata.PackageNotFoundError:
+        return "source"
+
+
+def _cell(text: str) -> str:
+    """Text that cannot leave its table cell, nor be taken for markup."""
+    return html.escape(" ".join(text.split())).replace("|", "&#124;").replace("`", "&#96;")

@@ -1,0 +1,62 @@
+"""Names of class directories and image files: portable, and in an order that every loader reads as the model's."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from ganaug.data.folder import IGNORED
+
+FORBIDDEN = frozenset('/\\:*?"<>|[]')
+RESERVED = frozenset(
+    ["con", "prn", "aux", "nul", *(f"{device}{n}" for device in ("com", "lpt") for n in range(10))]  # by Windows
+)
+SPLIT_WORDS: frozenset[str] = frozenset()
+SEPARATORS = "[-._ 0-9]+"  # between words, where Hugging Face datasets looks for a split's name in a path
+LONGEST, SLUG = 100, 40  # bytes of a name kept as given; characters of a class name in a prefixed one
+
+
+def directory_names(classes: Sequence[str]) -> list[str]:
+    """One directory name per class, sorted in label order, so that ImageFolder numbers the classes as the model does.
+
+    The names as given where all are safe file names, differ after NFKC and case folding, and are sorted already; else
+    `<label>_<words of the name>`. A name that Hugging Face datasets takes for a split (as "test tube") is not safe.
+
+    Example:
+        >>> directory_names(["bird", "cat"])
+        ['bird', 'cat']
+        >>> directory_names(["T-shirt/top", "Dress", "test"])
+        ['0_T_shirt_top', '1_Dress', '2_testclass']
+    """
+    names = list(classes)
+    distinct = len({unicodedata.normalize("NFKC", name).casefold() for name in names}) == len(names)
+    if distinct and names == sorted(names) and all(map(_is_safe, names)):
+        return names
+    width = len(str(len(names) - 1))
+    return [f"{label:0{width}}_{_slug(name)}" for label, name in enumerate(names)]
+
+
+def file_names(counts: Sequence[int], directories: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """(label, index, `directory/index.png`) of every image of a corpus, class by class."""
+    width = max(6, len(str(max(counts) - 1)))
+    for label, (n, directory) in enumerate(zip(counts, directories, strict=True)):
+        for index in range(n):
+            yield label, index, f"{directory}/{index:0{width}}.png"
+
+
+def _is_safe(name: str) -> bool:
+    return (
+        name == name.strip(" .")
+        and name.isprintable()
+        and not FORBIDDEN & set(name)
+        and 0 < len(name.encode()) <= LONGEST
+        and name.split(".")[0].casefold() not in RESERVED
+        and not name.startswith(IGNORED)
+        and not SPLIT_WORDS & set(re.split(SEPARATORS, name.casefold()))
+    )
+
+
+def _slug(name: str) -> str:
+    words = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", name))[:SLUG].strip("_") or "class"
+    return "".join(
+        part + "class" if part.casefold() in SPLIT_WORDS else part for part in re.split(f"({SEPARATORS})", words)
+    )

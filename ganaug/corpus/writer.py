@@ -1,0 +1,149 @@
+"""`write_corpus`: labelled synthetic images as a folder per class, whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from ganaug.corpus.card import XMP, data_card, describe
+from ganaug.corpus.check import check_corpus
+from ganaug.corpus.layout import file_names
+from ganaug.corpus.manifest import Line
+from ganaug.errors import CorpusError, DataError, OutputError
+from ganaug.images import encode_png
+from ganaug.synthesis.cache import naming_full_disk
+from ganaug.synthesis.pool import render, require_counts
+
+if TYPE_CHECKING:
+    from ganaug.synthesis.synthesizer import Synthesizer
+
+
+def write_corpus(
+    synth: "Synthesizer",
+    out: str | Path,
+    counts: Sequence[int],
+    seed: int = 0,
+    *,
+    resume: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write `out`/<class>/<index>.png, manifest.jsonl, corpus.json and README.md; equal arguments give equal bytes.
+
+    The folder is written under a temporary name beside `out` and renamed when it is complete.
+
+    Args:
+        synth: The generator.
+        out: The corpus folder; it must not exist yet, or be empty.
+        counts: Images per class, 1 or more, [K].
+        seed: The sampling seed.
+        resume: Where `out` holds this very corpus already, verify it and change nothing.
+        progress: Called with (images written, images in all).
+
+    Returns:
+        `out`.
+
+    Raises:
+        DataError: `counts` does not fit the classes, or leaves one empty.
+        OutputError: `out` holds something, and `resume` is off or it is another corpus.
+        CorpusError: With `resume`, the corpus deviates from its manifest.
+        DiskFullError: No room; nothing is left behind.
+
+    Example:
+        >>> write_corpus(synth, "corpus", counts=[500, 500])        # doctest: +SKIP
+        PosixPath('corpus')
+    """
+    out, facts = Path(out), describe(synth, _require_images(synth, counts), seed)
+    if _occupied(out):
+        return _verified(out, facts, resume)
+    with naming_full_disk(out), _renamed_when_whole(out) as folder:
+        for name in facts["directories"]:
+            (folder / name).mkdir()
+        facts["manifest_sha256"] = _write_images(synth, folder, facts, progress)
+        (folder / "README.md").write_bytes(data_card(facts).encode(errors="backslashreplace"))
+        (folder / "corpus.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    return out
+
+
+def _require_images(synth: "Synthesizer", counts: Sequence[int]) -> list[int]:
+    counts = require_counts(synth, counts)
+    empty = [name for name, n in zip(synth.classes, counts, strict=True) if n == 0]
+    if empty:
+        raise DataError(
+            f"every class of a corpus must have an image, got 0 for {empty[0]!r}; "
+            "ask for one at least, because folder loaders number the classes by their folders"
+        )
+    return counts
+
+
+def _occupied(out: Path) -> bool:
+    return out.is_file() or (out.is_dir() and any(out.iterdir()))
+
+
+def _verified(out: Path, facts: dict[str, Any], resume: bool) -> Path:
+    if not resume:
+        raise OutputError(
+            f"{out}: the output must be a new or empty folder, got one that holds something; choose another"
+        )
+    deviations = check_corpus(out)
+    if deviations:
+        more = f" (and {len(deviations) - 1} more)" if len(deviations) > 1 else ""
+        raise CorpusError(
+            f"{out}: the corpus must be whole, got {deviations[0]}{more}; remove it and generate it again"
+        )
+    there = json.loads((out / "corpus.json").read_text(encoding="utf-8"))
+    other = [key for key in ("model", "classes", "counts", "seed") if there[key] != facts[key]]
+    if other:
+        raise OutputError(
+            f"{out}: the corpus there must be the one asked for, got another {other[0]}; choose another folder"
+        )
+    return out
+
+
+@contextmanager
+def _renamed_when_whole(out: Path) -> Iterator[Path]:
+    """A temporary sibling of `out` that takes its name at the end; any exception removes it."""
+    folder = out.absolute().with_name(f".{out.absolute().name}.partial-{os.getpid()}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        if out.is_dir():
+            out.rmdir()  # empty; not every platform renames over it
+        folder.rename(out)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write_images(
+    synth: "Synthesizer", folder: Path, facts: dict[str, Any], progress: Callable[[int, int], None] | None
+) -> str:
+    """Images and manifest, a chunk at a time; returns the manifest's sha256."""
+    names, total, done = file_names(facts["counts"], facts["directories"]), sum(facts["counts"]), 0
+    digest = hashlib.sha256()
+    with (folder / "manifest.jsonl").open("wb") as manifest, Parallel(n_jobs=-1, prefer="threads") as parallel:
+        for chunk, images in render(synth, facts["counts"], facts["seed"]):
+            lines = [
+                Line.of(facts, *name, image) for name, image in zip((next(names) for _ in chunk), images, strict=True)
+            ]
+            parallel(
+                delayed(_write_image)(folder / line.file, image) for line, image in zip(lines, images, strict=True)
+            )
+            text = "".join(line.to_json() for line in lines).encode()
+            manifest.write(text)
+            digest.update(text)
+            done += len(chunk)
+            if progress is not None:
+                progress(done, total)
+    return digest.hexdigest()
+
+
+def _write_image(path: Path, image: np.ndarray) -> None:
+    path.write_bytes(encode_png(image, XMP))

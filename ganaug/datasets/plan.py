@@ -1,0 +1,74 @@
+"""How many synthetic images each class gets, which visits show one, and which class of the generator it is of."""
+
+import hashlib
+import struct
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from ganaug.errors import DataError
+
+if TYPE_CHECKING:
+    from ganaug.synthesis.synthesizer import Synthesizer
+
+Mode = Literal["replace", "append", "balance"]
+POOL_PER_CLASS = 500  # images that `replace` draws from, where nothing else is said
+
+
+def draw(seed: int, item: int, visit: int) -> tuple[float, int]:
+    """A uniform number in [0, 1) and an independent integer, from a hash of three numbers: random access, no state."""
+    digest = hashlib.blake2b(struct.pack("<3Q", seed % 2**64, item, visit), digest_size=16).digest()
+    first, second = struct.unpack("<2Q", digest)
+    return (first >> 11) / 2**53, second
+
+
+def require_valid(mode: str, fraction: float, per_class: int | None) -> None:
+    """Refuse an unknown mode, a fraction outside [0, 1] and an empty class.
+
+    Raises:
+        DataError: Names the argument.
+    """
+    if mode not in get_args(Mode):
+        raise DataError(f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}; replace keeps the length")
+    if not 0 <= fraction <= 1:
+        raise DataError(f"fraction must lie in [0, 1], got {fraction}; 0.25 is usual")
+    if per_class is not None and per_class < 1:
+        raise DataError(f"per_class must be 1 or more, got {per_class}; leave it out for the default")
+
+
+def correspondence(names: tuple[str, ...] | None, labels: np.ndarray, synth: "Synthesizer") -> list[int]:
+    """The generator's label for each label of the dataset: by name, or by number where the dataset has no names.
+
+    Raises:
+        DataError: A class is unknown to the generator, or a label out of range.
+    """
+    classes = list(synth.classes)
+    unknown = [name for name in names or () if name not in classes]
+    if unknown:
+        raise DataError(
+            f"the dataset's classes must be known to the generator ({classes[:8]}), got {unknown[0]!r}; rename it"
+        )
+    known = len(classes) if names is None else len(names)
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= known:
+        raise DataError(
+            f"labels must lie in [0, {known}), got {low} to {high}; the generator's classes are {classes[:8]}"
+        )
+    return list(range(known)) if names is None else [classes.index(name) for name in names]
+
+
+def wanted(mode: Mode, counts: np.ndarray, fraction: float, per_class: int | None) -> np.ndarray:
+    """Synthetic images per class, int64 [K], given the real ones [K]."""
+    if mode == "balance":
+        return np.maximum((per_class or counts.max()) - counts, 0)
+    if mode == "replace":
+        return np.where(counts > 0, (per_class or POOL_PER_CLASS) if fraction else 0, 0)
+    return np.full_like(counts, per_class) if per_class else _share_out(round(fraction * counts.sum()), counts)
+
+
+def _share_out(total: int, counts: np.ndarray) -> np.ndarray:
+    """`total` in proportion to `counts`, the remainders to the largest fractions."""
+    exact = total * counts / counts.sum()
+    shares = np.floor(exact).astype(np.int64)
+    shares[np.argsort(shares - exact, kind="stable")[: total - shares.sum()]] += 1
+    return shares

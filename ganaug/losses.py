@@ -1,0 +1,55 @@
+"""Adversarial objectives and gradient penalties: one number per sample, the caller reduces.
+
+A row of ADVERSARIAL is all it takes to add an objective; the recipe names it, the tests loop over the table.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import relu, softplus
+
+PerSample = Callable[[Tensor, Tensor], Tensor]  # (logits on real [N], logits on fake [N]) -> loss [N]
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """What each player minimises, given D's logits on real and fake images paired by position."""
+
+    discriminator: PerSample
+    generator: PerSample
+
+
+ADVERSARIAL = {
+    # Jolicoeur-Martineau 2018, arXiv:1807.00734; as paired by Huang et al. 2024 (R3GAN), arXiv:2501.05441, eq. 2:
+    # D need only rank each real image above the fake beside it, which leaves G no reason to drop modes.
+    "relativistic": Adversarial(
+        discriminator=lambda real, fake: softplus(fake - real),
+        generator=lambda real, fake: softplus(real - fake),
+    ),
+    # Goodfellow et al. 2014, arXiv:1406.2661, section 3.
+    "nonsaturating": Adversarial(
+        discriminator=lambda real, fake: softplus(-real) + softplus(fake),
+        generator=lambda real, fake: softplus(-fake),
+    ),
+    # Lim and Ye 2017, arXiv:1705.02894.
+    "hinge": Adversarial(
+        discriminator=lambda real, fake: relu(1 - real) + relu(1 + fake),
+        generator=lambda real, fake: -fake,
+    ),
+    # Mao et al. 2017, arXiv:1611.04076, eq. 9 (a = 0, b = c = 1).
+    "least_squares": Adversarial(
+        discriminator=lambda real, fake: (real - 1).square() + fake.square(),
+        generator=lambda real, fake: (fake - 1).square(),
+    ),
+}
+
+
+def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
+    """Squared norm of D's gradient at each image, differentiable, [N] (Mescheder et al. 2018, arXiv:1801.04406, eq. 9).
+
+    R1 where `images` are real, R2 where they are fake. `images` [N, C, H, W] must require grad and `logits` [N] depend on them.
+    """
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3))

@@ -1,0 +1,36 @@
+"""Judging synthetic images from arrays alone: gain, fidelity, memorisation; nothing here knows where they came from."""
+
+from ganaug.measures.augment import AUGMENTATIONS as AUGMENTATIONS
+from ganaug.measures.augment import Augmentation as Augmentation
+from ganaug.measures.augment import augment_images as augment_images
+from ganaug.measures.augment import mixup as mixup
+from ganaug.measures.classifier import Classifier as Classifier
+from ganaug.measures.classifier import accuracy as accuracy
+from ganaug.measures.classifier import default_steps as default_steps
+from ganaug.measures.classifier import fit_classifier as fit_classifier
+from ganaug.measures.classifier import predict as predict
+from ganaug.measures.features import Encoder as Encoder
+from ganaug.measures.features import fit_encoder as fit_encoder
+from ganaug.measures.fidelity import PRDC as PRDC
+from ganaug.measures.fidelity import frechet_distance as frechet_distance
+from ganaug.measures.fidelity import joint_features as joint_features
+from ganaug.measures.fidelity import kernel_distance as kernel_distance
+from ganaug.measures.fidelity import mean_norm as mean_norm
+from ganaug.measures.fidelity import nearest as nearest
+from ganaug.measures.fidelity import prdc as prdc
+from ganaug.measures.gain import choose_augmentation as choose_augmentation
+from ganaug.measures.gain import choose_fraction as choose_fraction
+from ganaug.measures.gain import measure_gain as measure_gain
+from ganaug.measures.gain import recommend as recommend
+from ganaug.measures.memorization import Memorization as Memorization
+from ganaug.measures.memorization import assess as assess
+from ganaug.measures.memorization import authpct as authpct
+from ganaug.measures.memorization import ct as ct
+from ganaug.measures.memorization import dcr_test as dcr_test
+from ganaug.measures.memorization import neighbour_ratios as neighbour_ratios
+from ganaug.measures.memorization import z_u as z_u
+from ganaug.measures.statistics import Interval as Interval
+from ganaug.measures.statistics import crossed_bootstrap as crossed_bootstrap
+from ganaug.measures.statistics import minimum_detectable as minimum_detectable
+from ganaug.measures.statistics import sign_flip_p as sign_flip_p
+from ganaug.measures.statistics import verdict as verdict

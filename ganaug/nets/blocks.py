@@ -1,0 +1,78 @@
+"""What the networks share: the geometry of any H x W, resampling, and residual blocks without normalisation."""
+
+import math
+
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, leaky_relu
+
+SLOPE = 0.2
+GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through conv and leaky ReLU (He et al. 2015, arXiv:1502.01852)
+
+
+def levels(height: int, width: int) -> int:
+    """How often the sides are halved: until the shorter one lies between 4 and 7.
+
+    >>> levels(8, 8), levels(28, 28), levels(64, 100)
+    (1, 2, 4)
+    """
+    return int(math.log2(min(height, width) / 4))
+
+
+def coarsest(height: int, width: int) -> tuple[int, int]:
+    """The sides after `levels` halvings, rounded up: G starts here and crops at the end.
+
+    >>> coarsest(28, 28), coarsest(9, 100)
+    ((7, 7), (5, 50))
+    """
+    scale = 2 ** levels(height, width)
+    return -(-height // scale), -(-width // scale)
+
+
+def widths(width: int, count: int, widest: int = 512) -> list[int]:
+    """Channels from the finest to the coarsest of `count` + 1 levels: doubled at each, up to `widest`.
+
+    >>> widths(32, 2)
+    [32, 64, 128]
+    """
+    return [min(width * 2**level, max(width, widest)) for level in range(count + 1)]
+
+
+def crop(x: Tensor, height: int, width: int) -> Tensor:
+    """The central height x width of x."""
+    top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
+    return x[:, :, top : top + height, left : left + width]
+
+
+def double(x: Tensor) -> Tensor:
+    """Twice the sides, each pixel repeated; its gradient is a plain sum, the same in every run on a GPU too."""
+    n, c, h, w = x.shape
+    return x[:, :, :, None, :, None].expand(n, c, h, 2, w, 2).reshape(n, c, 2 * h, 2 * w)
+
+
+def halve(x: Tensor) -> Tensor:
+    """Half the sides by averaging, rounded up."""
+    return avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
+
+
+def act(x: Tensor) -> Tensor:
+    """Leaky ReLU with slope 0.2."""
+    return leaky_relu(x, SLOPE)
+
+
+def conv(inputs: int, outputs: int, kernel: int = 3, gain: float = GAIN) -> nn.Conv2d:
+    """A convolution that keeps the sides, drawn so that the variance is multiplied by gain squared."""
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+    nn.init.normal_(layer.weight, std=gain / math.sqrt(inputs * kernel**2))
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer
+
+
+class Residual(nn.Module):
+    """x + conv(act(conv(act(x)))), its last convolution born zero (Zhang et al. 2019, Fixup, arXiv:1901.09321)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.first, self.second = conv(width, width), conv(width, width, gain=0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(act(self.first(act(x))))

@@ -1,0 +1,11 @@
+"""What a gain study found, for people and for programs: REPORT/{report.html, measure.json, figures/*.png}.
+
+Everything here takes plain data (the dictionary of `measure.json`) and finished pictures, never a generator.
+"""
+
+from ganaug.report.findings import sentence
+from ganaug.report.page import write_report
+from ganaug.report.pictures import Pictures
+from ganaug.report.terminal import summary_table
+
+__all__ = ["Pictures", "sentence", "summary_table", "write_report"]

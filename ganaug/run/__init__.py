@@ -1,0 +1,10 @@
+"""Recipe in, run folder out."""
+
+from ganaug.run.loop import execute as execute
+from ganaug.run.loop import train as train
+from ganaug.run.planning import VAL_FRACTION as VAL_FRACTION
+from ganaug.run.planning import Plan as Plan
+from ganaug.run.planning import Val as Val
+from ganaug.run.planning import plan as plan
+from ganaug.run.planning import require_same_shape as require_same_shape
+from ganaug.run.planning import split as split

@@ -1,0 +1,199 @@
+"""The run folder.
+
+    RUN/  recipe.toml  run.json  progress.jsonl  samples/step-*.png  checkpoints/step-*/  generator/
+
+run.json is written last but one and marks a run complete; whatever is killed before that is continued from the newest
+checkpoint that verifies, or from the start.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganaug.checkpoint import (
+    dump_module,
+    dump_optimizer,
+    latest_checkpoint,
+    load_module,
+    load_optimizer,
+    read_sealed,
+    save_checkpoint,
+)
+from ganaug.data import LabeledImages
+from ganaug.errors import ModelError, OutputError
+from ganaug.images import encode_png, grid
+from ganaug.recipe import dump_recipe
+from ganaug.run.planning import Plan
+from ganaug.synthesis import Architecture, Synthesizer
+from ganaug.training import GanState, Progress
+
+PER_CLASS = 8  # samples of each class in a grid
+GRID_CLASSES = 20  # rows of a grid at most
+
+
+@dataclass
+class Scores:
+    """Validation distance of every checkpoint so far; the smallest is shipped."""
+
+    by_step: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def best(self) -> int:
+        """The step of the smallest distance, the earlier one on a tie."""
+        return min(self.by_step, key=lambda step: (self.by_step[step], step))
+
+
+def open_run(todo: Plan, out: Path, *, resume: bool) -> bool:
+    """Make the folder, or check that it is this very run. Returns whether the run is already complete.
+
+    Raises:
+        OutputError: The folder holds something and `resume` was not asked for.
+        ModelError: There is nothing to resume, or the run was made from other data or with another recipe.
+    """
+    if resume:
+        return _reopen(todo, out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out} must be empty or absent, got a folder with content; choose another or add --resume")
+    (out / "samples").mkdir(parents=True, exist_ok=True)
+    (out / "checkpoints").mkdir()
+    _replace(out / "recipe.toml", dump_recipe(todo.recipe))
+    _replace(out / "run.json", json.dumps({"status": "training", **todo.facts()}, indent=1))
+    return False
+
+
+def architecture(todo: Plan) -> Architecture:
+    """What the run's generator is made of."""
+    nets = todo.recipe.nets
+    return Architecture(
+        name=nets.name, width=nets.width or 0, z_dim=nets.z_dim, shape=todo.train.shape, classes=todo.train.classes
+    )
+
+
+def record(out: Path, progress: Progress, seconds: float, images_per_second: float) -> None:
+    """Append one line to progress.jsonl."""
+    line = {
+        "step": progress.step,
+        "seconds": round(seconds, 2),
+        "images_per_second": round(images_per_second, 1),
+        **{name: round(loss, 5) for name, loss in progress.losses.items()},
+    }
+    with (out / "progress.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def seconds_so_far(out: Path) -> float:
+    """Training time of the steps that progress.jsonl holds."""
+    lines = _lines(out / "progress.jsonl")
+    return float(lines[-1]["seconds"]) if lines else 0.0
+
+
+def keep(todo: Plan, state: GanState, out: Path, scores: Scores) -> None:
+    """Write a sample grid and a checkpoint; the newest three and the best stay."""
+    synth = Synthesizer(state.G_ema, architecture(todo), {}, str(todo.device))
+    save_grid(synth, out / "samples" / f"step-{state.step:09d}.png")
+    payload = {
+        "G.safetensors": dump_module(state.G),
+        "D.safetensors": dump_module(state.D),
+        "G_ema.safetensors": dump_module(state.G_ema),
+        "opt_G.safetensors": dump_optimizer(state.opt_G),
+        "opt_D.safetensors": dump_optimizer(state.opt_D),
+        "state.json": json.dumps({"step": state.step, "scores": scores.by_step}).encode(),
+    }
+    save_checkpoint(out / "checkpoints", state.step, payload, keep=(scores.best,))
+
+
+def restore(state: GanState, out: Path) -> Scores:
+    """Fill `state` from the newest checkpoint that verifies, and cut progress.jsonl to its step."""
+    found = latest_checkpoint(out / "checkpoints")
+    if found is None:
+        _truncate_log(out / "progress.jsonl", 0)
+        return Scores()
+    step, payload = found
+    where = out / "checkpoints" / f"step-{step:09d}"
+    for name, module in (("G", state.G), ("D", state.D), ("G_ema", state.G_ema)):
+        load_module(module, payload[f"{name}.safetensors"], str(where / f"{name}.safetensors"))
+    for name, optimizer in (("opt_G", state.opt_G), ("opt_D", state.opt_D)):
+        load_optimizer(optimizer, payload[f"{name}.safetensors"], str(where / f"{name}.safetensors"))
+    facts = json.loads(payload["state.json"])
+    state.step = int(facts["step"])
+    _truncate_log(out / "progress.jsonl", state.step)
+    return Scores({int(step): float(score) for step, score in facts["scores"].items()})
+
+
+def export(todo: Plan, state: GanState, out: Path, scores: Scores, seconds: float) -> Synthesizer:
+    """Ship the best checkpoint's averaged generator as RUN/generator, then mark the run complete."""
+    best = out / "checkpoints" / f"step-{scores.best:09d}"
+    load_module(state.G_ema, read_sealed(best)["G_ema.safetensors"], str(best / "G_ema.safetensors"))
+    result = {
+        "best_step": scores.best,
+        "validation_distance": scores.by_step[scores.best],
+        "last_distance": scores.by_step[max(scores.by_step)],
+        "seconds": round(seconds, 1),
+    }
+    facts = {**todo.facts(), **result}
+    synth = Synthesizer(state.G_ema, architecture(todo), facts, str(todo.device))
+    shutil.rmtree(out / "generator", ignore_errors=True)
+    synth.save(out / "generator")
+    _replace(out / "run.json", json.dumps({"status": "complete", **facts, "scores": scores.by_step}, indent=1))
+    return Synthesizer.load(out, str(todo.device))
+
+
+def save_grid(synth: Synthesizer, path: Path) -> None:
+    """One row of samples per class, as PNG."""
+    rows = torch.arange(min(len(synth.classes), GRID_CLASSES))
+    labels: Tensor = rows.repeat_interleave(PER_CLASS)
+    images, _ = synth.sample(labels, seed=0, indices=torch.arange(PER_CLASS).repeat(len(rows)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_png(grid(images, columns=PER_CLASS, gap=2, min_side=48)))
+
+
+def _reopen(todo: Plan, out: Path) -> bool:
+    try:
+        facts = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        status, splits, recipe = facts["status"], facts["splits"], facts["recipe"]
+    except FileNotFoundError as error:
+        raise ModelError(f"{out} must hold a run to resume, got none; leave --resume out to start one") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{out / 'run.json'} must describe the run, got {error}; start another run") from error
+    _require_same(out, "training images", splits["train"], todo.train)
+    _require_same(out, "validation images", splits["val"], todo.val)
+    wanted = todo.recipe.model_dump(mode="json")
+    for table in ("data", "nets", "train"):
+        odd = [key for key, value in wanted[table].items() if recipe[table].get(key) != value]
+        if odd:
+            old, new = recipe[table].get(odd[0]), wanted[table][odd[0]]
+            raise ModelError(f"{out} must be resumed with {table}.{odd[0]} = {old}, got {new}; use the first command's options")
+    return status == "complete"
+
+
+def _require_same(out: Path, what: str, fingerprint: str, data: LabeledImages) -> None:
+    if fingerprint != data.fingerprint:
+        raise ModelError(f"{out} must be resumed with the same {what}, got others in {data.source}; train a new run")
+
+
+def _truncate_log(path: Path, step: int) -> None:
+    """Drop what was logged after `step`: those steps are taken again."""
+    kept = [line for line in _lines(path) if line["step"] <= step]
+    if path.exists():
+        _replace(path, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a log; one cut by a kill is passed over."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a whole file or nothing."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

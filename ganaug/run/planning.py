@@ -1,0 +1,81 @@
+"""What a run starts from: the two splits, the complete recipe, and why it is what it is."""
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganaug.auto import Choice, complete, pick_device
+from ganaug.data import LabeledImages, align, hold_out, load, require_disjoint
+from ganaug.errors import DataError
+from ganaug.recipe import Recipe
+
+VAL_FRACTION = 0.2
+Val = float | LabeledImages | str | Path  # a share to hold out, or the images to use
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides a run; equal plans give equal weights on a CPU."""
+
+    train: LabeledImages
+    val: LabeledImages
+    recipe: Recipe  # complete: nothing is left to decide
+    choices: list[Choice]  # what `auto` decided, with reasons
+    device: torch.device
+    val_spec: dict[str, Any]  # how validation was cut, so that `measure` never recuts it
+
+    def facts(self) -> dict[str, Any]:
+        """What the run folder and the generator remember of their making."""
+        return {
+            "ganaug": version("ganaug"),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "device": str(self.device),
+            "data": self.train.source,
+            "images": len(self.train),
+            "splits": {"train": self.train.fingerprint, "val": self.val.fingerprint},
+            "val": self.val_spec,
+            "recipe": self.recipe.model_dump(mode="json"),
+        }
+
+
+def plan(
+    data: LabeledImages, recipe: Recipe, *, val: Val = VAL_FRACTION, device: str = "auto"
+) -> Plan:
+    """Cut the validation split and complete the recipe, without training.
+
+    Raises:
+        DataError: `val` is no fraction, has other classes or sizes, or shares images with `data`.
+        DeviceError: There is no such device.
+    """
+    where = pick_device(device)
+    train, held_out, spec = split(data, val)
+    complete_recipe, choices = complete(recipe, train, where)
+    return Plan(train, held_out, complete_recipe, choices, where, spec)
+
+
+def split(data: LabeledImages, val: Val) -> tuple[LabeledImages, LabeledImages, dict[str, Any]]:
+    """(training images, validation images, how they were told apart)."""
+    if isinstance(val, float):
+        return (*hold_out(data, val), {"fraction": val})
+    val = val if isinstance(val, LabeledImages) else load(val, resolution=data.shape[1:], channels=data.shape[0])
+    require_same_shape(val, data)
+    require_disjoint(data, val)
+    return data, align(val, data), {"source": val.source}
+
+
+def require_same_shape(other: LabeledImages, data: LabeledImages) -> None:
+    """Refuse images of another size or channel count.
+
+    Raises:
+        DataError: Names both shapes.
+    """
+    if other.shape != data.shape:
+        raise DataError(
+            f"{other.source}: images must be {'x'.join(map(str, data.shape))} (channels x height x width) "
+            f"as in {data.source}, got {'x'.join(map(str, other.shape))}; set data.resolution and data.channels"
+        )

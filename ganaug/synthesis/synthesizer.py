@@ -1,0 +1,238 @@
+"""A loaded generator: labels in, uint8 images out; and the generator folder it is shared as."""
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor, nn
+
+from ganaug.checkpoint import dump_module, load_module, parameters_finite, read_sealed, write_sealed
+from ganaug.auto import pick_device
+from ganaug.errors import DataError, ModelError
+from ganaug.images import encode_png, from_pil, grid, to_uint8
+from ganaug.nets import NETS
+
+BATCH = 32  # every image is rendered in a batch of this size, so that its pixels never depend on how many were asked for
+PROBES = 8
+TOLERANCE = 1.0  # mean difference, in steps of 1/255, between a probe and its stored picture
+
+
+class Architecture(BaseModel):
+    """What it takes to build the generator, bounded so that a hostile file cannot ask for the moon."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    width: Annotated[int, Field(ge=4, le=1024)]
+    z_dim: Annotated[int, Field(ge=1, le=4096)]
+    shape: tuple[Literal[1, 3, 4], Annotated[int, Field(ge=8, le=4096)], Annotated[int, Field(ge=8, le=4096)]]
+    classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=100_000)]
+
+    def build(self) -> nn.Module:
+        """The untrained generator."""
+        if self.name not in NETS:
+            raise ModelError(f"the architecture must be one of {', '.join(NETS)}, got {self.name!r}; a newer ganaug may know it")
+        return NETS[self.name].generator(self.shape, len(self.classes), self.width, self.z_dim)
+
+
+class Probes(BaseModel):
+    """A few images as they were rendered when the generator was saved."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int
+    labels: tuple[int, ...]
+    png: str  # base64, the images in one row
+
+
+class Card(BaseModel):
+    """generator.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Annotated[Literal[1], Field(alias="schema")] = 1
+    architecture: Architecture
+    sha256: str
+    provenance: dict[str, Any]
+    probes: Probes
+
+
+class Synthesizer:
+    """A conditional generator, ready to serve.
+
+    Image i is a function of (weights, seed, label, i) alone, whatever else is asked for beside it.
+
+    Attributes:
+        classes: The K class names, in label order.
+        shape: (C, H, W) of every image.
+        hash: sha256 of the weights file.
+        folder: Where it was loaded from, or None.
+        provenance: What is known of its making: version, recipe, fingerprint and split hashes of the training data.
+
+    Example:
+        >>> synth = Synthesizer.load("runs/digits")                         # doctest: +SKIP
+        >>> images, labels = synth.sample(labels=[0, 1, 1], seed=7)         # doctest: +SKIP
+        >>> images.shape, images.dtype                                      # doctest: +SKIP
+        (torch.Size([3, 1, 8, 8]), torch.uint8)
+    """
+
+    def __init__(self, G: nn.Module, architecture: Architecture, provenance: dict[str, Any], device: str = "cpu"):
+        self.device = pick_device(device)
+        self.G = G.eval().requires_grad_(False).to(self.device)
+        self.architecture, self.provenance = architecture, provenance
+        self.hash = hashlib.sha256(dump_module(G)).hexdigest()
+        self.folder: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"Synthesizer({self.hash[:8]}, {len(self.classes)} classes, {'x'.join(map(str, self.shape))})"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.architecture.classes
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.architecture.shape
+
+    def sample(
+        self, labels: Sequence[int] | Tensor, seed: int = 0, indices: Sequence[int] | Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Render one image per label.
+
+        Args:
+            labels: Class numbers in [0, K), [N].
+            seed: Chooses one of 2^64 endless sequences of images per class.
+            indices: Position of each image in the sequence of its class, [N]; None counts 0, 1, 2, ...
+
+        Returns:
+            uint8 images [N, C, H, W] and int64 labels [N], on the CPU.
+
+        Raises:
+            DataError: A label is unknown, or `indices` is not one per label.
+        """
+        labels = torch.as_tensor(labels, dtype=torch.int64).cpu()
+        index = torch.arange(len(labels)) if indices is None else torch.as_tensor(indices, dtype=torch.int64)
+        if len(index) != len(labels):
+            raise DataError(f"indices must be one per label, got {len(index)} for {len(labels)}; leave them out to count from 0")
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(self.classes):
+            raise DataError(f"labels must lie in [0, {len(self.classes)}), got {labels.tolist()[:8]}; the classes are {list(self.classes)[:8]}")
+        images = torch.empty(len(labels), *self.shape, dtype=torch.uint8)
+        for start in range(0, len(labels), BATCH):
+            part = slice(start, start + BATCH)
+            images[part] = self._render(labels[part], seed, index[part])
+        return images, labels
+
+    def save(self, folder: Path) -> None:
+        """Write the generator folder, atomically, with probes that `load` renders again.
+
+        Raises:
+            ModelError: The weights are not finite.
+        """
+        if not parameters_finite(self.G):
+            raise ModelError(f"{folder}: a generator must have finite weights to be exported; train again with a lower train.lr")
+        card = Card(architecture=self.architecture, sha256=self.hash, provenance=self.provenance, probes=self._probes())
+        content = card.model_dump_json(indent=1, by_alias=True).encode()
+        write_sealed(folder, {"generator.safetensors": dump_module(self.G), "generator.json": content})
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> "Synthesizer":
+        """Read a run folder or a generator folder.
+
+        Raises:
+            ModelError: It is neither, is damaged, or renders other images here than where it was made.
+        """
+        folder = generator_folder(Path(path))
+        payload = read_sealed(folder)
+        card = _read_card(folder, payload)
+        with torch.device("meta"):  # names and shapes are compared before a byte is allocated
+            G = card.architecture.build()
+        G = G.to_empty(device="cpu")
+        load_module(G, payload["generator.safetensors"], str(folder / "generator.safetensors"))
+        synth = cls(G, card.architecture, card.provenance, device)
+        synth.folder = folder.resolve()
+        synth._verify(card, folder)
+        return synth
+
+    def _render(self, labels: Tensor, seed: int, indices: Tensor) -> Tensor:
+        """At most BATCH images, padded to exactly BATCH."""
+        n = len(labels)
+        z = torch.zeros(BATCH, self.architecture.z_dim)
+        z[:n] = latents(self.architecture.z_dim, seed, labels, indices)
+        padded = torch.cat([labels, labels.new_zeros(BATCH - n)])
+        with torch.inference_mode():
+            return to_uint8(self.G(z.to(self.device), padded.to(self.device)))[:n].cpu()
+
+    def _probes(self) -> Probes:
+        labels = tuple(i % len(self.classes) for i in range(PROBES))
+        picture = grid(self.sample(labels, seed=0)[0], columns=PROBES, gap=0)
+        return Probes(seed=0, labels=labels, png=base64.b64encode(encode_png(picture)).decode())
+
+    def _verify(self, card: Card, folder: Path) -> None:
+        if self.hash != card.sha256:
+            raise ModelError(f"{folder / 'generator.json'} must name the sha256 of the weights beside it, got another; use another copy")
+        probes = card.probes
+        expected = _decode(probes.png, folder)
+        rendered = grid(self.sample(probes.labels, seed=probes.seed)[0], columns=len(probes.labels), gap=0)
+        difference = np.abs(rendered.astype(float) - expected).mean() if expected.shape == rendered.shape else np.inf
+        if difference > TOLERANCE:
+            raise ModelError(
+                f"{folder} must render its probes here as where it was made, got a mean difference of {difference:.1f}/255; "
+                "check the torch version and device"
+            )
+
+
+def latents(z_dim: int, seed: int, labels: Tensor, indices: Tensor) -> Tensor:
+    """z ~ N(0, I) [N, z_dim], each row addressed by (seed, label, index) in a counter-based stream (Salmon et al. 2011)."""
+    rows = [
+        np.random.Generator(np.random.Philox(key=seed % 2**64, counter=[0, 0, index, label])).standard_normal(z_dim, np.float32)
+        for label, index in zip(labels.tolist(), indices.tolist(), strict=True)
+    ]
+    return torch.from_numpy(np.stack(rows))
+
+
+def is_model(path: Path) -> bool:
+    """Whether `path` looks like a run or a generator folder."""
+    return any((path / name).exists() for name in ("generator.json", "run.json", "generator"))
+
+
+def generator_folder(path: Path) -> Path:
+    """The generator folder that `path` is, or that the run at `path` exported.
+
+    Raises:
+        ModelError: There is none.
+    """
+    for folder in (path, path / "generator"):
+        if (folder / "generator.json").is_file():
+            return folder
+    if (path / "run.json").is_file():
+        raise ModelError(f"{path} must be a finished run, got one without a generator; finish it with `ganaug train ... --resume`")
+    what = "another folder" if path.is_dir() else "nothing there"
+    raise ModelError(f"{path} must be a run folder or a generator folder, got {what}; `ganaug train` makes one")
+
+
+def _read_card(folder: Path, payload: dict[str, bytes]) -> Card:
+    try:
+        payload["generator.safetensors"]
+        return Card.model_validate_json(payload["generator.json"])
+    except KeyError as error:
+        raise ModelError(f"{folder} must hold generator.json and generator.safetensors, got no {error}; use another copy") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ModelError(f"{folder / 'generator.json'}: {where} must be valid, got: {first['msg']}; use another copy") from error
+
+
+def _decode(png: str, folder: Path) -> np.ndarray:
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(png, validate=True)), formats=["PNG"]) as image:
+            return from_pil(image)
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{folder / 'generator.json'}: the probes must be a picture, got none; use another copy") from error
