@@ -12,10 +12,10 @@ from ganaug.errors import DeviceError
 from ganaug.nets import NETS, Shape, parameters
 from ganaug.recipe import Recipe
 
-CPU_MINUTES = 3.0  # what a run may take by default on two cores
-CPU_RATE = 1.2e11  # FLOP/s that the convolutions of these networks reach on two cores
+SMALL_MINUTES, MINUTES = 2.0, 8.0  # what a run may take by default on two cores, up to 16 px and above
+CPU_RATE = 1.7e11  # FLOP/s that the convolutions of these networks reach on two cores
 CPU_OVERHEAD = 0.015  # s a step, whatever its size
-STEP_PASSES = {"generator": 4, "discriminator": 18}  # forward passes' worth of arithmetic in one step with penalties
+STEP_PASSES = {"generator": 4, "discriminator": 9}  # forward passes' worth of arithmetic in a step, lazy penalties included
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,9 @@ def complete(recipe: Recipe, data: LabeledImages, device: torch.device) -> tuple
 
 
 def _width(height: int, side: int) -> tuple[int, str]:
-    pixels = height * side
-    if pixels <= 16 * 16:
-        return 48, "up to 16 px a level costs little"
-    return (32, "enough for 17 to 48 px") if pixels <= 48 * 48 else (24, "above 48 px width is what costs time")
+    if height * side <= 16 * 16:
+        return 32, "up to 16 px every level is cheap"
+    return (24, "enough for 17 to 40 px") if height * side <= 40 * 40 else (16, "above 40 px width is what costs time")
 
 
 def _policy(data: LabeledImages) -> tuple[str, str]:
@@ -111,8 +110,9 @@ def _steps(recipe: Recipe, data: LabeledImages, width: int, batch_size: int, dev
     if device.type != "cpu":
         return 20_000, "about ten minutes on a GPU at 32 px"
     seconds = step_seconds(recipe.nets.name, data.shape, data.num_classes, width, recipe.nets.z_dim, min(batch_size, len(data)))
-    steps = int(CPU_MINUTES * 60 / seconds) // 100 * 100
-    return min(max(steps, 500), 10_000), f"about {CPU_MINUTES:g} minutes on two cores, from the networks' arithmetic"
+    minutes = SMALL_MINUTES if data.shape[1] * data.shape[2] <= 16 * 16 else MINUTES
+    steps = min(max(int(minutes * 60 / seconds) // 100 * 100, 500), 10_000)
+    return steps, f"about {steps * seconds / 60:.0f} minutes on two cores, from the networks' arithmetic"
 
 
 def step_seconds(name: str, shape: Shape, num_classes: int, width: int, z_dim: int, batch_size: int) -> float:

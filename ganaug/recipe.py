@@ -62,7 +62,7 @@ class Train(Table):
     penalty_every: PositiveInt = 4  # steps from one penalty to the next
     augment: str | None = None  # "none" or a DiffAugment policy such as "color,translation,cutout"
     augment_p: Unit | None = None  # share of the images that D sees augmented
-    lr: Positive = 2e-3
+    lr: Positive = 1.5e-3
     beta1: Unit = 0.0
     beta2: Unit = 0.99
     final_lr: Unit = 0.05  # share of `lr` left at the last step, after a cosine

@@ -1,4 +1,4 @@
-"""A synthesizer without a network: pixels are a hash of (model, seed, label, index), the class is the mean brightness."""
+"""A synthesizer without a network: pixels are a hash of (model, seed, label, index), brightness is the class."""
 
 import hashlib
 from typing import Any
@@ -8,12 +8,10 @@ import torch
 
 
 class Standin:
-    folder = None
-    provenance = {"fingerprint": "f" * 64}
-
     def __init__(self, classes: tuple[str, ...] = ("ant", "bee", "cat"), shape: tuple[int, int, int] = (3, 16, 16)):
         self.classes, self.shape = classes, shape
         self.hash = hashlib.sha256(repr((classes, shape)).encode()).hexdigest()
+        self.folder, self.provenance = None, {"splits": {"train": "f" * 64}}
         self.rendered = 0
         self.fail_after: int | None = None
         self.error: BaseException = RuntimeError("stopped")

@@ -42,6 +42,11 @@ def is_real(image: Any) -> bool:
     return float(np.asarray(image, dtype=np.float64).mean()) > 150
 
 
+def iterable(dataset: Any) -> Any:
+    """`dataset` for a type checker that does not know the old protocol: items 0, 1, ... until an IndexError."""
+    return dataset
+
+
 class ListLike:
     """Neither a torch Dataset nor one with any attribute; items of (numpy image, int)."""
 
@@ -304,7 +309,7 @@ def test_attributes_that_loops_read_are_there(folder: Path):
 def test_indices_are_those_of_a_sequence(folder: Path, mode: Any):
     augmented = AugmentedDataset(ImageFolder(str(folder)), synthesizer(), mode)
     n = len(augmented)
-    assert len(list(augmented)) == n and augmented[-1][1] == augmented.targets[-1]
+    assert len([*iterable(augmented)]) == n and augmented[-1][1] == augmented.targets[-1]
     assert augmented[torch.tensor(3)][1] == augmented[np.int64(3)][1] == 0
     for index in (n, -n - 1):
         with pytest.raises(IndexError):
@@ -316,10 +321,11 @@ def test_indices_are_those_of_a_sequence(folder: Path, mode: Any):
 def test_stratified_splits_subsets_and_weighted_samplers_work(folder: Path):
     augmented = AugmentedDataset(ImageFolder(str(folder), transform=to_float), synthesizer(), mode="balance")
     train, test = train_test_split(range(len(augmented)), stratify=augmented.targets, random_state=0)
-    assert len(list(Subset(augmented, train))) + len(Subset(augmented, test)) == 36
+    train, test = Subset(augmented, [*map(int, train)]), Subset(augmented, [*map(int, test)])
+    assert len([*iterable(train)]) + len(test) == 36
     sampler = torch.utils.data.WeightedRandomSampler([1.0] * 36, 36)
     assert sum(len(y) for _, y in DataLoader(augmented, 8, sampler=sampler)) == 36
-    twice = AugmentedDataset(Subset(augmented, train), synthesizer(), mode="append")
+    twice = AugmentedDataset(train, synthesizer(), mode="append")
     assert facts(twice[-1]) == facts(augmented[0])
 
 
@@ -350,7 +356,7 @@ def test_spawned_workers_serve_what_none_serve(folder: Path):
 
 def test_a_pickle_carries_the_path_and_the_visits_and_its_workers_agree_again(folder: Path):
     augmented = AugmentedDataset(ImageFolder(str(folder), transform=to_float), synthesizer(), fraction=0.5)
-    _ = list(augmented)
+    _ = [*iterable(augmented)]
     packed = pickle.dumps(augmented)
     copy = pickle.loads(packed)
     assert len(packed) < 20_000
@@ -385,8 +391,8 @@ def test_numbers_out_of_range_are_refused_where_there_are_no_names():
 
 
 def test_parts_that_number_their_classes_differently_are_refused(folder: Path):
-    other = labeled()
-    swapped = LabeledImages(other.images, other.labels, ("bee", "ant", "cat"), other.names)
+    other: Any = labeled()
+    swapped: Any = LabeledImages(other.images, other.labels, ("bee", "ant", "cat"), other.names)
     with pytest.raises(DataError, match="ConcatDataset"):
         AugmentedDataset(ConcatDataset([other, swapped]), synthesizer())
 

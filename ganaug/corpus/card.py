@@ -1,7 +1,7 @@
 """What a corpus says of itself: corpus.json, the data card, and the mark inside every image."""
 
 import html
-import importlib.metadata
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from ganaug.corpus.layout import directory_names
@@ -37,7 +37,7 @@ configs:
 # Synthetic images
 
 {total} images of {channels} x {height} x {width} (channels, height, width) in {num_classes} classes, all of them made
-by a generative model; none is a photograph. Written by ganaug {ganaug}.
+by a generative model. Written by ganaug {ganaug}.
 
 | label | class | directory | images |
 |---|---|---|---|
@@ -64,7 +64,7 @@ def describe(synth: "Synthesizer", counts: list[int], seed: int) -> dict[str, An
     """The content of corpus.json, but for the sum of the manifest."""
     return {
         "schema": SCHEMA,
-        "ganaug": version(),
+        "ganaug": version("ganaug"),
         "model": synth.hash,
         "shape": list(synth.shape),
         "classes": list(synth.classes),
@@ -72,7 +72,7 @@ def describe(synth: "Synthesizer", counts: list[int], seed: int) -> dict[str, An
         "class_to_idx": {name: label for label, name in enumerate(synth.classes)},
         "seed": seed,
         "counts": counts,
-        "real_data": synth.provenance.get("fingerprint"),
+        "real_data": synth.provenance.get("splits", {}).get("train"),
         "copies": "not checked",
     }
 
@@ -95,14 +95,6 @@ def data_card(facts: dict[str, Any]) -> str:
         real_data=facts["real_data"] or "not recorded",
         copies=facts["copies"],
     )
-
-
-def version() -> str:
-    """The version of ganaug, or "source" where it runs without being installed."""
-    try:
-        return importlib.metadata.version("ganaug")
-    except importlib.metadata.PackageNotFoundError:
-        return "source"
 
 
 def _cell(text: str) -> str:

@@ -127,7 +127,7 @@ def _read_manifest(root: Path, facts: Facts, expected: dict[str, Line]) -> tuple
 def _parse(text: bytes) -> dict[str, Any]:
     try:
         row = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return row if isinstance(row, dict) else {}
 

@@ -21,10 +21,10 @@ def spread(n: int, num_classes: int) -> list[int]:
 
 
 def balance_counts(existing: Sequence[int]) -> list[int]:
-    """What each class lacks to be as large as the largest; 0 for that one.
+    """What each class lacks to be as large as the largest; 1 at least, because no class of a corpus may be empty.
 
     Example:
         >>> balance_counts([300, 15, 120])
-        [0, 285, 180]
+        [1, 285, 180]
     """
-    return [max(existing) - n for n in existing]
+    return [max(existing) - n or 1 for n in existing]

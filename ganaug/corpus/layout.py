@@ -10,7 +10,7 @@ FORBIDDEN = frozenset('/\\:*?"<>|[]')
 RESERVED = frozenset(
     ["con", "prn", "aux", "nul", *(f"{device}{n}" for device in ("com", "lpt") for n in range(10))]  # by Windows
 )
-SPLIT_WORDS: frozenset[str] = frozenset()
+SPLIT_WORDS = frozenset("train training validation valid dev val test testing eval evaluation".split())
 SEPARATORS = "[-._ 0-9]+"  # between words, where Hugging Face datasets looks for a split's name in a path
 LONGEST, SLUG = 100, 40  # bytes of a name kept as given; characters of a class name in a prefixed one
 

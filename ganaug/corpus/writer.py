@@ -16,9 +16,9 @@ from ganaug.corpus.card import XMP, data_card, describe
 from ganaug.corpus.check import check_corpus
 from ganaug.corpus.layout import file_names
 from ganaug.corpus.manifest import Line
-from ganaug.errors import CorpusError, DataError, OutputError
+from ganaug.errors import CorpusError, DataError, GanaugError, OutputError
 from ganaug.images import encode_png
-from ganaug.synthesis.cache import naming_full_disk
+from ganaug.synthesis.cache import DISK_FULL, naming_full_disk
 from ganaug.synthesis.pool import render, require_counts
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def write_corpus(
         OutputError: `out` holds something, and `resume` is off or it is another corpus.
         CorpusError: With `resume`, the corpus deviates from its manifest.
         DiskFullError: No room; nothing is left behind.
+        GanaugError: `out` lies where nothing can be written.
 
     Example:
         >>> write_corpus(synth, "corpus", counts=[500, 500])        # doctest: +SKIP
@@ -111,7 +112,7 @@ def _renamed_when_whole(out: Path) -> Iterator[Path]:
     """A temporary sibling of `out` that takes its name at the end; any exception removes it."""
     folder = out.absolute().with_name(f".{out.absolute().name}.partial-{os.getpid()}")
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    _make(folder, out)
     try:
         yield folder
         if out.is_dir():
@@ -120,6 +121,17 @@ def _renamed_when_whole(out: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _make(folder: Path, out: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        raise GanaugError(
+            f"{out}: must lie where files can be written, got {error.strerror!r}; choose another"
+        ) from error
 
 
 def _write_images(

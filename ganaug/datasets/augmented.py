@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import astuple
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -90,7 +90,7 @@ class AugmentedDataset(Dataset[Any]):
     def __len__(self) -> int:
         return len(self._labels) + len(self._extra)
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: SupportsIndex) -> Any:
         i = position(index, len(self))
         choice = self._choice(i, self._count_visit(i))
         if choice is None:
@@ -127,11 +127,11 @@ class AugmentedDataset(Dataset[Any]):
     def target_transform(self, transform: Callable[[Any], Any] | None) -> None:
         self._set("target_transform", transform)
 
-    def is_synthetic(self, index: int) -> bool:
+    def is_synthetic(self, index: SupportsIndex) -> bool:
         """Whether an item is synthetic; in `replace` mode, whether its latest visit was (or its first will be)."""
         return self.source_of(index) is not None
 
-    def source_of(self, index: int) -> Origin | None:
+    def source_of(self, index: SupportsIndex) -> Origin | None:
         """What gives the item's image again, with the label in the model's numbering; None for a real item."""
         i = position(index, len(self))
         latest = max(int(self._visits[i]) - 1, 0) if i < len(self._labels) else 0

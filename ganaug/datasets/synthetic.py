@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from torch.utils.data import Dataset
 
@@ -61,7 +61,7 @@ class SyntheticDataset(Dataset[tuple[Any, Any]]):
     def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
+    def __getitem__(self, index: SupportsIndex) -> tuple[Any, Any]:
         row = position(index, len(self))
         image, label = to_pil(self.pool.images[row]), self.targets[row]
         return (
@@ -69,7 +69,7 @@ class SyntheticDataset(Dataset[tuple[Any, Any]]):
             label if self.target_transform is None else self.target_transform(label),
         )
 
-    def source_of(self, index: int) -> Origin:
+    def source_of(self, index: SupportsIndex) -> Origin:
         """The model, seed, label and index that give this image again."""
         row = position(index, len(self))
         label = self.targets[row]
@@ -79,7 +79,7 @@ class SyntheticDataset(Dataset[tuple[Any, Any]]):
         return f"SyntheticDataset({self.pool!r})"
 
 
-def position(index: Any, length: int) -> int:
+def position(index: SupportsIndex, length: int) -> int:
     """A Python, numpy or torch integer, negative from the end, as a row in [0, length).
 
     Raises:

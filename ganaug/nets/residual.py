@@ -9,10 +9,19 @@ from torch import Tensor, nn
 from ganaug.nets.blocks import Residual, act, coarsest, conv, crop, double, halve, levels, widths
 
 
+def blocks(sizes: list[int], height: int, width: int) -> nn.ModuleList:
+    """A residual block for every level, the finest first; above 40 px the finest level keeps only its outer convolution.
+
+    There it would cost as much as all others together do at 32 px, for detail that the outer convolution can draw.
+    """
+    finest = nn.Identity() if min(height, width) > 40 else Residual(sizes[0])
+    return nn.ModuleList([finest, *(Residual(size) for size in sizes[1:])])
+
+
 class ResidualGenerator(nn.Module):
     """z [N, z_dim], labels [N] -> images [N, C, H, W].
 
-    The label enters twice: with z at the coarsest level, and as a gain on the channels of every block.
+    The label enters as an embedding beside z.
     """
 
     def __init__(self, shape: tuple[int, int, int], num_classes: int, width: int, z_dim: int):
@@ -23,7 +32,7 @@ class ResidualGenerator(nn.Module):
         self.start = (sizes[0], *coarsest(height, side))
         self.label = nn.Embedding(num_classes, z_dim)
         self.input = nn.Linear(2 * z_dim, sizes[0] * self.start[1] * self.start[2])
-        self.blocks = nn.ModuleList(Residual(size) for size in sizes)
+        self.blocks = blocks(sizes[::-1], height, side)[::-1]
         self.widen = nn.ModuleList(conv(a, b, 1, gain=1.0) for a, b in zip(sizes, sizes[1:], strict=False))
         self.output = conv(sizes[-1], channels, gain=0.5)
 
@@ -44,7 +53,7 @@ class ResidualTrunk(nn.Module):
         sizes = widths(width, levels(height, side))
         self.out_features = sizes[-1]
         self.input = conv(channels, sizes[0], gain=1.0)
-        self.blocks = nn.ModuleList(Residual(size) for size in sizes)
+        self.blocks = blocks(sizes, height, side)
         self.widen = nn.ModuleList(conv(a, b, 1, gain=1.0) for a, b in zip(sizes, sizes[1:], strict=False))
         rows, columns = coarsest(height, side)
         self.output = nn.Linear(sizes[-1] * rows * columns, self.out_features)

@@ -28,7 +28,7 @@ DARK = {
     INK: "#e9edf3", MUTED: "#a3aebd", RULE: "#3c4654", BAND: "#2a333f", PAPER: "#12171e",
     ACCENT: "#6db7ff", WARM: "#ff9d5c",
 }  # fmt: skip
-RC = {"svg.fonttype": "none", "svg.hashsalt": "ganaug", "font.family": "DejaVu Sans", "font.size": 9}
+RC: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "ganaug", "font.family": "DejaVu Sans", "font.size": 9}
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _arms(result: dict[str, Any]) -> Chart | None:
     rows = [arm for arm in arms(result) if not is_baseline(result, arm) and finite(arm.get("delta")) is not None]
     control = part(result, "gain", "controls", "a_a")
     if finite(control.get("delta")) is not None:
-        rows.append({"name": "A/A control: the baseline against itself", **control, "control": True})
+        rows.append({"name": "A/A control", **control, "control": True})
     if not rows:
         return None
     margin = finite(part(result, "gain").get("margin")) or 0.0
@@ -81,7 +81,7 @@ def _arms(result: dict[str, Any]) -> Chart | None:
         axes.axvline(0, color=MUTED, linewidth=1)
         for y, arm in enumerate(reversed(rows)):
             colour = MUTED if arm.get("control") else ACCENT if is_headline(result, arm) else INK
-            _row_text(axes, y, arm_name(arm), f"{points(arm['delta'])}  [{interval(arm.get('ci'))}]", colour)
+            _row_text(axes, y, arm_name(arm), f"{points(arm['delta'])}  ({interval(arm.get('ci'))})", colour)
             _seeds(axes, y, [d for d in paired_differences(result, arm) if abs(d) < reach], colour)
             _dot_and_interval(axes, y, arm, reach, colour)
         axes.set_xlim(-reach * 100, reach * 100)

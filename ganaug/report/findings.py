@@ -96,23 +96,23 @@ def paired_differences(result: dict[str, Any], arm: dict[str, Any]) -> list[floa
 
 
 def per_class(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row a class: name, training images, recall without and with synthetic images, change, memorisation."""
+    """One row a class: name, training images, recall without and with synthetic images, change, coverage."""
     base = part(next((a for a in arms(result) if is_baseline(result, a)), {}), "per_class")
     head = part(next((a for a in arms(result) if is_headline(result, a)), {}), "per_class")
-    counts, copying = part(result, "data", "per_class"), part(result, "memorization", "per_class")
+    counts, fidelity = part(result, "data", "per_class"), part(result, "fidelity", "per_class")
     names = part(result, "data").get("classes") or list(base or head)
-    return [_class_row(str(name), counts, base, head, copying) for name in names if name is not None]
+    return [_class_row(str(name), counts, base, head, fidelity) for name in names if name is not None]
 
 
-def _class_row(name: str, counts: dict, base: dict, head: dict, copying: dict) -> dict[str, Any]:
-    before, after, count, copies = finite(base.get(name)), finite(head.get(name)), counts.get(name), copying.get(name)
+def _class_row(name: str, counts: dict, base: dict, head: dict, fidelity: dict) -> dict[str, Any]:
+    before, after, count = finite(base.get(name)), finite(head.get(name)), counts.get(name)
     return {
         "name": name,
         "train": count.get("train") if isinstance(count, dict) else count,
         "before": before,
         "after": after,
         "delta": None if before is None or after is None else after - before,
-        "memorization": copies.get("verdict") if isinstance(copies, dict) else copies,
+        "coverage": part(fidelity, name).get("coverage"),
     }
 
 

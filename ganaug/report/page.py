@@ -29,6 +29,7 @@ from ganaug.report.findings import (
 )
 from ganaug.report.pictures import MAX_CLASSES, Pictures, pair_rows, sample_rows, sheets
 
+NUMBERS = (words.points, words.interval, words.size, words.plain, words.percent, words.synthetic_share)
 FIDELITY = {
     "kid": ("KID", "0 is the best; unbiased on small sets"),
     "precision": ("precision", "share of samples that look real"),
@@ -37,11 +38,18 @@ FIDELITY = {
     "coverage": ("coverage", "share of real images with a sample nearby"),
 }
 MEMORIZATION = {
-    "copies": ("copies", "samples that are nearly a training image"),
-    "nn_ratio": ("d1 / d2", "distance to the nearest over the second nearest training image; near 0 means copies"),
-    "dcr_p": ("p, nearer to training", "small: samples lie nearer to training than to held-out images"),
+    "copies": ("near copies", "samples with d1 / d2 below 1/3"),
+    "nn_ratio": ("near copies, share", "the same over all samples"),
+    "dcr": (
+        "nearer to training",
+        "share of samples nearer to a training than to a held-out image; 0.5 without copying",
+    ),
+    "dcr_p": ("its p", "small: more than chance puts there"),
+    "authpct": (
+        "authentic, %",
+        "further from its training image than that is from its own neighbour; low: copying or shrinkage",
+    ),
     "ct": ("C_T", "0 is healthy; far below 0 copying or shrinkage, far above 0 underfit"),
-    "authpct": ("authentic samples, %", "low: copying or shrinkage"),
 }
 CONTROLS = {
     "a_a": ("A/A", "the baseline against itself; must show nothing"),
@@ -73,7 +81,7 @@ def write_report(out: Path, result: dict[str, Any], pictures: Pictures) -> Path:
     """
     result = strict(result)
     out = Path(out).resolve()
-    _require_new(out)
+    require_new(out)
     drawn = charts(result)
     files = {f"{name}.png": chart.png for name, chart in drawn.items()} | sheets(pictures)
     with _all_or_nothing(out) as folder:
@@ -85,11 +93,15 @@ def write_report(out: Path, result: dict[str, Any], pictures: Pictures) -> Path:
     return out / "report.html"
 
 
-def _require_new(out: Path) -> None:
-    if out.is_dir() and not any(out.iterdir()):
-        return
-    if out.exists():
-        raise OutputError(f"{out}: must be a new or empty folder, got one that holds something; choose another")
+def require_new(out: Path) -> None:
+    """Refuse a report folder that is taken: for callers with much to compute before they write.
+
+    Raises:
+        OutputError: `out` is a file, or a folder that holds something.
+    """
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        what = "a file" if out.is_file() else "a folder with content"
+        raise OutputError(f"{out}: must be a new or empty folder, got {what}; choose another")
 
 
 @contextmanager
@@ -122,8 +134,9 @@ def _render(result: dict[str, Any], drawn: dict[str, Chart], pictures: Pictures)
             classes=per_class(result),
             controls=_rows(part(result, "gain", "controls"), CONTROLS),
             fidelity=_fidelity_rows(part(result, "fidelity")),
-            memorization=_rows(part(result, "memorization"), MEMORIZATION),
+            memorization=_rows(part(result, "memorization"), MEMORIZATION, "null_{}"),
             samples=sample_rows(pictures),
+            columns=pictures.columns,
             hidden=max(0, len(pictures.classes) - MAX_CLASSES),
             pairs=pair_rows(pictures),
             pixelated=pictures.synthetic.shape[-1] < 64,
@@ -141,9 +154,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for write in (words.points, words.interval, words.size, words.plain):
+    for write in NUMBERS:
         environment.filters[write.__name__] = lambda value, write=write: words.typeset(write(value))
-    for write in (words.percent, words.synthetic_share, words.p_value, words.duration, words.printable, words.typeset):
+    for write in (words.p_value, words.duration, words.printable, words.typeset, words.as_sentence):
         environment.filters[write.__name__] = write
     return environment
 
@@ -161,17 +174,17 @@ def _arm_row(result: dict[str, Any], arm: dict[str, Any]) -> dict[str, Any]:
     return arm | shown | {"gap": gap(arm), "baseline": is_baseline(result, arm), "headline": is_headline(result, arm)}
 
 
-def _rows(table: dict[str, Any], meanings: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
-    """Label, meaning and value of each measure, in a fixed order, missing ones included."""
-    return [{"label": label, "meaning": meaning, "value": table.get(key)} for key, (label, meaning) in meanings.items()]
+def _rows(table: dict[str, Any], meanings: dict[str, tuple[str, str]], beside: str = "{}") -> list[dict[str, Any]]:
+    """Label, meaning, value and what real images score, in a fixed order, missing ones included."""
+    return [
+        {"label": label, "meaning": meaning, "value": table.get(key), "real": table.get(beside.format(key))}
+        for key, (label, meaning) in meanings.items()
+    ]
 
 
 def _fidelity_rows(table: dict[str, Any]) -> list[dict[str, Any]]:
     """The Frechet distance under its encoder's name (it is FID only with Inception features), then the others."""
-    name = f"FD[{words.printable(table.get('encoder') or '?', 40)}]"
-    fd = {
-        "fd": (name, "Fréchet distance to real images in the features of this encoder; the floor is the best it can be")
-    }
-    meanings = fd | FIDELITY
-    floors = [table.get(f"{key}_floor") for key in meanings]
-    return [row | {"floor": floor} for row, floor in zip(_rows(table, meanings), floors, strict=True)]
+    name = f"FD[{words.printable(table.get('encoder') or words.DASH, 40)}]"
+    return _rows(
+        table, {"fd": (name, "Fréchet distance to real images in this encoder's features")} | FIDELITY, "{}_floor"
+    )

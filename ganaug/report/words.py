@@ -120,12 +120,22 @@ def printable(name: Any, length: int = 1000) -> str:
 
 
 def typeset(text: Any) -> str:
-    """Hyphens in front of numbers become minus signs (for the page; a terminal may not have them).
+    """For the page: minus signs in front of numbers (a terminal may not have them), and no break before a percent sign.
 
     >>> typeset("-1.2 to -0.4, real+held-out")
     '−1.2 to −0.4, real+held-out'
     """
-    return re.sub(r"(?<![\w-])-(?=\d)", "−", str(text))
+    return re.sub(r"(?<=\d) (?=%)", "\N{NO-BREAK SPACE}", re.sub(r"(?<![\w-])-(?=\d)", "−", str(text)))
+
+
+def as_sentence(text: Any) -> str:
+    """A clause with a capital and a full stop, whether it came with them or not.
+
+    >>> as_sentence("the synthetic images copy training images")
+    'The synthetic images copy training images.'
+    """
+    text = str(text).strip()
+    return text[:1].upper() + text[1:] + "." * (text[-1:] not in (".", "!", "?", ""))
 
 
 def _signed(number: float) -> str:
