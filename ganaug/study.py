@@ -13,7 +13,7 @@ from torch import Tensor
 from ganaug.auto import pick_device
 from ganaug.data import LabeledImages, align, load, require_disjoint
 from ganaug.errors import ModelError
-from ganaug.measures.features import Encoder, fit_encoder
+from ganaug.measures.features import Encoder, fit_encoder, pixel_features
 from ganaug.measures.fidelity import frechet_distance, kernel_distance, prdc
 from ganaug.measures.gain import choose_augmentation, measure_gain
 from ganaug.measures.memorization import Memorization, assess
@@ -87,7 +87,7 @@ def measure(
     synthetic, labels = _synthetic(synth, source, splits)
     gain, seconds = _gain(splits, (synthetic, labels), settings, seeds, n_jobs, str(pick_device(device)))
     encoder = fit_encoder(splits.train.images, splits.train.labels, num_classes=splits.train.num_classes)
-    panel, pictures = _memorization(encoder, splits, synthetic, labels)
+    panel, pictures = _memorization(splits, synthetic, labels)
     if panel.verdict == "copying":
         gain["recommendation"] |= {"use": False, "fraction": 0.0, "classes": [], "why": "the synthetic images copy training images"}
     result = {
@@ -200,11 +200,9 @@ def _gain(
     return gain, {"augmentation": chosen - start, "classifiers": time.monotonic() - chosen}
 
 
-def _memorization(
-    encoder: Encoder, splits: Splits, synthetic: Tensor, labels: Tensor
-) -> tuple[Memorization, Pictures]:
+def _memorization(splits: Splits, synthetic: Tensor, labels: Tensor) -> tuple[Memorization, Pictures]:
     """The panel, and the pictures: samples of each class, and samples beside their nearest training images."""
-    panel = assess(encoder(splits.train.images), encoder(splits.val.images), encoder(synthetic))
+    panel = assess(*map(pixel_features, (splits.train.images, splits.val.images, synthetic)))
     shown = min(SHOWN_PER_CLASS, int(torch.bincount(labels, minlength=splits.train.num_classes).min()))
     samples = torch.cat([synthetic[labels == k][:shown] for k in range(splits.train.num_classes)])
     closest = zip(panel.pairs[:SHOWN_PAIRS].tolist(), panel.ratios[:SHOWN_PAIRS].tolist(), strict=True)

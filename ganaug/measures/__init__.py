@@ -11,6 +11,7 @@ from ganaug.measures.classifier import fit_classifier as fit_classifier
 from ganaug.measures.classifier import predict as predict
 from ganaug.measures.features import Encoder as Encoder
 from ganaug.measures.features import fit_encoder as fit_encoder
+from ganaug.measures.features import pixel_features as pixel_features
 from ganaug.measures.fidelity import PRDC as PRDC
 from ganaug.measures.fidelity import frechet_distance as frechet_distance
 from ganaug.measures.fidelity import joint_features as joint_features

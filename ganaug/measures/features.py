@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from ganaug.measures.classifier import Classifier, default_steps, features, fit_classifier, predict
+
+PIXEL_SIDE = 32  # px; below it a copy is still a copy
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,19 @@ def fit_encoder(
         device=device,
     )
     return Encoder(model, f"own:{_digest(model)[:6]}")
+
+
+def pixel_features(images: Tensor) -> Tensor:
+    """uint8 [N, C, H, W] as float64 [N, D]: the pixels themselves, averaged down to PIXEL_SIDE px where larger.
+
+    They know nothing of any training split, so they are the fair space in which to look for copies of it.
+
+    >>> pixel_features(torch.zeros(2, 3, 64, 48, dtype=torch.uint8)).shape
+    torch.Size([2, 3072])
+    """
+    size = [min(side, PIXEL_SIDE) for side in images.shape[2:]]
+    parts = [adaptive_avg_pool2d(batch.float(), size).flatten(1).double() for batch in images.split(1024)]
+    return torch.cat(parts) / 255
 
 
 def _digest(model: Classifier) -> str:

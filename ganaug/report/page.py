@@ -16,7 +16,6 @@ from ganaug.report import words
 from ganaug.report.figures import Chart, charts
 from ganaug.report.findings import (
     advised,
-    arm_name,
     arms,
     gap,
     is_baseline,
@@ -44,7 +43,7 @@ MEMORIZATION = {
         "nearer to training",
         "share of samples nearer to a training than to a held-out image; 0.5 without copying",
     ),
-    "dcr_p": ("its p", "small: more than chance puts there"),
+    "dcr_p": ("p of that", "small: more than chance puts there"),
     "authpct": (
         "authentic, %",
         "further from its training image than that is from its own neighbour; low: copying or shrinkage",
@@ -170,7 +169,7 @@ def _tone(result: dict[str, Any]) -> str:
 
 
 def _arm_row(result: dict[str, Any], arm: dict[str, Any]) -> dict[str, Any]:
-    shown = {"label": str(arm.get("name") or "?").replace("+", " + "), "title": arm_name(arm), "sd": spread(arm)}
+    shown = {"label": str(arm.get("name") or "?").replace("+", " + "), "sd": spread(arm)}
     return arm | shown | {"gap": gap(arm), "baseline": is_baseline(result, arm), "headline": is_headline(result, arm)}
 
 
