@@ -1,6 +1,8 @@
 """What `ganaug measure` does: a model or a corpus in, a measured answer and a report out."""
 
+import json
 import logging
+import platform
 import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -13,12 +15,21 @@ from torch import Tensor
 from ganaug.auto import pick_device
 from ganaug.data import LabeledImages, align, load, require_disjoint
 from ganaug.errors import ModelError
-from ganaug.measures.features import Encoder, fit_encoder, pixel_features
-from ganaug.measures.fidelity import frechet_distance, kernel_distance, prdc
-from ganaug.measures.gain import choose_augmentation, measure_gain
-from ganaug.measures.memorization import Memorization, assess
-from ganaug.recipe import Recipe, load_recipe
-from ganaug.report import Pictures, write_report
+from ganaug.measures import (
+    PRDC,
+    Encoder,
+    Memorization,
+    assess,
+    choose_augmentation,
+    fit_encoder,
+    frechet_distance,
+    kernel_distance,
+    measure_gain,
+    pixel_features,
+    prdc,
+)
+from ganaug.recipe import Measure, Recipe, load_recipe
+from ganaug.report import Pictures, require_new, write_report
 from ganaug.run import VAL_FRACTION, Val, require_same_shape, split
 from ganaug.synthesis import Synthesizer, is_model
 
@@ -26,34 +37,46 @@ log = logging.getLogger("ganaug")
 SEEDS = 6  # the fewest that can decide
 POOL_PER_CLASS = 500  # synthetic images of each class, or as many as it has real ones
 SHOWN_PER_CLASS, SHOWN_PAIRS = 10, 12
-FEWEST = 10  # test images of a class below which its own fidelity is noise
+NEIGHBOURS = 5  # of precision and its kin
+FEWEST = 10  # images of a class below which its own fidelity is noise
+
+Source = Synthesizer | str | Path
+Images = LabeledImages | str | Path
 
 
 @dataclass(frozen=True)
-class Splits:
-    """Real images in their three parts, none of which shares an image with another."""
+class Evidence:
+    """Real images in three parts that share no image, and the synthetic images under judgement.
+
+    Attributes:
+        train: What the generator and the classifiers learn from.
+        val: What choices are made on.
+        test: What the verdict rests on.
+        synthetic: uint8 [M, C, H, W].
+        labels: int64 [M], in the class order of `train`.
+        model: The generator, or None where a corpus is judged.
+    """
 
     train: LabeledImages
     val: LabeledImages
     test: LabeledImages
-
-    @property
-    def hashes(self) -> dict[str, str]:
-        """Part -> fingerprint."""
-        return {"train": self.train.fingerprint, "val": self.val.fingerprint, "test": self.test.fingerprint}
+    synthetic: Tensor
+    labels: Tensor
+    model: Synthesizer | None
 
 
 def measure(
-    source: Synthesizer | str | Path,
+    source: Source,
     *,
-    train: LabeledImages | str | Path,
-    test: LabeledImages | str | Path,
+    train: Images,
+    test: Images,
     out: str | Path,
     val: Val | None = None,
     seeds: int = SEEDS,
     recipe: Recipe | str = "auto",
     device: str = "auto",
     n_jobs: int = -1,
+    command: str | None = None,
 ) -> dict[str, Any]:
     """Measure what synthetic images do for a classifier, and write REPORT/{report.html, measure.json, figures/}.
 
@@ -62,11 +85,12 @@ def measure(
         train: The real training set that the generator was made from.
         test: Real images that nothing has been fitted or chosen on.
         out: The report folder to make.
-        val: The share or the images held out for choices; None: as the model did, or one fifth.
+        val: The share or the images held out for choices; None: as the model's run did, or one fifth.
         seeds: Paired classifiers per arm; fewer than 6 decide nothing.
-        recipe: Its `measure` table is used.
+        recipe: Its `measure` table is used, and for a corpus its `data` table.
         device: "auto", "cpu", "cuda" or "mps".
         n_jobs: Processes for the classifiers; -1: one per core.
+        command: How to repeat this, for the report.
 
     Returns:
         The content of measure.json.
@@ -81,160 +105,179 @@ def measure(
         >>> result["recommendation"]["use"]                                                   # doctest: +SKIP
         False
     """
-    settings = (recipe if isinstance(recipe, Recipe) else load_recipe(recipe)).measure
-    synth = _model(source, device)
-    splits = _splits(synth, train, val, test, recipe)
-    synthetic, labels = _synthetic(synth, source, splits)
-    gain, seconds = _gain(splits, (synthetic, labels), settings, seeds, n_jobs, str(pick_device(device)))
-    encoder = fit_encoder(splits.train.images, splits.train.labels, num_classes=splits.train.num_classes)
-    panel, pictures = _memorization(splits, synthetic, labels)
-    if panel.verdict == "copying":
-        gain["recommendation"] |= {"use": False, "fraction": 0.0, "classes": [], "why": "the synthetic images copy training images"}
+    require_new(Path(out))
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    evidence = gather(source, train, val, test, recipe, device)
+    panel = assess(*map(pixel_features, (evidence.train.images, evidence.val.images, evidence.synthetic)))
+    findings, seconds = _gain(evidence, recipe.measure, panel, seeds, n_jobs, str(pick_device(device)))
+    encoder = fit_encoder(evidence.train.images, evidence.train.labels, num_classes=evidence.train.num_classes)
+    model = evidence.model
     result = {
         "schema": 1,
         "ganaug": version("ganaug"),
-        "model": synth.hash if synth else str(source),
-        "splits": splits.hashes,
-        "data": _data(splits),
-        "seconds": {**seconds, "gan": synth.provenance.get("seconds") if synth else None},
-        "gain": gain["gain"],
-        "cas": gain["cas"],
-        "fidelity": _fidelity(encoder, splits, synthetic, labels),
+        "model": model.hash if model else Path(str(source)).name,
+        "splits": {name: part.fingerprint for name, part in _parts(evidence).items()},
+        "data": _data(evidence),
+        "seconds": {"gan": model.provenance.get("seconds") if model else None, **seconds},
+        **findings,
+        "fidelity": _fidelity(encoder, evidence),
         "memorization": _facts(panel),
-        "recommendation": gain["recommendation"],
+        "command": command,
+        "versions": {"ganaug": version("ganaug"), "torch": torch.__version__, "python": platform.python_version()},
     }
-    write_report(Path(out), result, pictures)
+    write_report(Path(out), result, _pictures(evidence, panel))
     return result
 
 
-def _model(source: Synthesizer | str | Path, device: str) -> Synthesizer | None:
-    """The generator that `source` is or leads to; None for a corpus."""
-    if isinstance(source, Synthesizer):
-        return source
-    return Synthesizer.load(source, device) if is_model(Path(source)) else None
-
-
-def _splits(
-    synth: Synthesizer | None,
-    train: LabeledImages | str | Path,
-    val: Val | None,
-    test: LabeledImages | str | Path,
-    recipe: Recipe | str,
-) -> Splits:
-    """The three parts, cut as the model's own run cut them and proven disjoint."""
-    table = (recipe if isinstance(recipe, Recipe) else load_recipe(recipe)).data
-    size, channels = (synth.shape[1:], synth.shape[0]) if synth else (table.resolution, table.channels)
+def gather(
+    source: Source, train: Images, val: Val | None, test: Images, recipe: Recipe, device: str = "auto"
+) -> Evidence:
+    """Load everything, cut validation as the model's own run did, and prove that no part shares an image with test."""
+    synth = source if isinstance(source, Synthesizer) else None
+    if synth is None and is_model(Path(str(source))):
+        synth = Synthesizer.load(str(source), device)
+    size, channels = (synth.shape[1:], synth.shape[0]) if synth else (recipe.data.resolution, recipe.data.channels)
     whole = train if isinstance(train, LabeledImages) else load(train, resolution=size, channels=channels)
-    test = test if isinstance(test, LabeledImages) else load(test, resolution=whole.shape[1:], channels=whole.shape[0])
-    require_same_shape(test, whole)
-    test = align(test, whole)
-    part, held_out, _ = split(whole, _val_of(synth) if val is None else val)
-    if synth:
-        _require_own(synth, part, held_out)
+    test = _like(whole, test)
+    part, held_out, _ = split(whole, _recorded_val(source, synth) if val is None else val)
     for known in (part, held_out):
         require_disjoint(known, test)
-    return Splits(part, held_out, test)
+    if synth:
+        _require_own(synth, part, held_out)
+        images, labels = _sample(synth, part)
+    else:
+        corpus = _like(whole, source if isinstance(source, (str, Path)) else str(source))
+        require_disjoint(test, corpus)
+        images, labels = corpus.images, corpus.labels
+    return Evidence(part, held_out, test, images, labels, synth)
 
 
-def _val_of(synth: Synthesizer | None) -> Val:
-    """The validation split as the run recorded it; one fifth where there was no run."""
-    spec = synth.provenance.get("val", {}) if synth else {}
-    return spec.get("source") or float(spec.get("fraction", VAL_FRACTION))
+def _like(real: LabeledImages, images: Images) -> LabeledImages:
+    """Images in the size, channels and class order of `real`."""
+    height, width = real.shape[1:]
+    if not isinstance(images, LabeledImages):
+        images = load(images, resolution=(height, width), channels=real.shape[0])
+    require_same_shape(images, real)
+    return align(images, real)
+
+
+def _recorded_val(source: Source, synth: Synthesizer | None) -> Val:
+    """The validation split as the run recorded it, or one fifth where there was no run."""
+    record = None if isinstance(source, Synthesizer) else Path(source) / "run.json"
+    if record and record.is_file():
+        spec = json.loads(record.read_text(encoding="utf-8"))["val"]
+    else:
+        spec = synth.provenance.get("val", {}) if synth else {"fraction": VAL_FRACTION}
+    if not spec:
+        raise ModelError(f"{source} must be measured on the validation images of its run, got none; pass --val DATA")
+    return spec.get("source") or float(spec["fraction"])
 
 
 def _require_own(synth: Synthesizer, train: LabeledImages, val: LabeledImages) -> None:
-    """A model is judged on the split that it was trained with, or its validation images may be among its training images.
+    """A model is judged on its own split, else it may have been trained on the validation images.
 
     Raises:
-        ModelError: The splits are others.
+        ModelError: The splits or the classes are others.
     """
     expected = synth.provenance.get("splits", {})
-    for name, part in (("train", train), ("val", val)):
-        if expected.get(name) != part.fingerprint:
-            what = "training" if name == "train" else "validation"
+    for name, part in (("training", train), ("validation", val)):
+        if expected.get({"training": "train"}.get(name, "val")) != part.fingerprint:
             raise ModelError(
-                f"--train must be the set that {synth.folder or synth} was trained on, got other {what} images in {part.source}; "
-                "pass that set and the same --val, or write a corpus and measure it instead"
+                f"--train and --val must be what {synth.folder or synth} was trained with, got other {name} images in "
+                f"{part.source}; pass the run's own, or write a corpus and measure that"
             )
 
 
-def _synthetic(synth: Synthesizer | None, source: Any, splits: Splits) -> tuple[Tensor, Tensor]:
-    """The synthetic images under judgement, in the class order of the real ones."""
-    if synth:
-        if synth.classes != splits.train.classes:
-            raise ModelError(f"{synth} must have the classes of {splits.train.source}, got {list(synth.classes)[:8]}; train a model on them")
-        each = splits.train.counts.clamp(min=POOL_PER_CLASS)
-        indices = torch.cat([torch.arange(int(n)) for n in each])
-        return synth.sample(torch.arange(len(each)).repeat_interleave(each), seed=0, indices=indices)
-    corpus = load(source, resolution=splits.train.shape[1:], channels=splits.train.shape[0])
-    require_same_shape(corpus, splits.train)
-    corpus = align(corpus, splits.train)
-    require_disjoint(splits.test, corpus)
-    return corpus.images, corpus.labels
+def _sample(synth: Synthesizer, real: LabeledImages) -> tuple[Tensor, Tensor]:
+    """As many images of each class as real ones, 500 at least."""
+    each = real.counts.clamp(min=POOL_PER_CLASS)
+    indices = torch.cat([torch.arange(int(n)) for n in each])
+    return synth.sample(torch.arange(len(each)).repeat_interleave(each), seed=0, indices=indices)
 
 
 def _gain(
-    splits: Splits, synthetic: tuple[Tensor, Tensor], settings: Any, seeds: int, n_jobs: int, device: str
+    evidence: Evidence, settings: Measure, panel: Memorization, seeds: int, n_jobs: int, device: str
 ) -> tuple[dict[str, Any], dict[str, float]]:
-    """The gain, under the classical augmentation that served real images best on validation."""
-    train, val, test = ((part.images, part.labels) for part in (splits.train, splits.val, splits.test))
-    shared = {"steps": settings.steps, "metric": settings.metric, "n_jobs": n_jobs, "device": device}
-    start = time.monotonic()
-    augment, scores = choose_augmentation(train, val, num_classes=splits.train.num_classes, **shared)
-    log.info("classical augmentation chosen on validation: %s", augment)
+    """Gain, CAS and recommendation, under the classical augmentation that served real images best on validation."""
+    train, val, test = ((part.images, part.labels) for part in _parts(evidence).values())
+    classes, start = evidence.train.classes, time.monotonic()
+    augment, scores = choose_augmentation(
+        train, val, num_classes=len(classes), steps=settings.steps, metric=settings.metric, n_jobs=n_jobs, device=device
+    )
+    log.info("classical augmentation, chosen on validation: %s", augment)
     chosen = time.monotonic()
-    gain = measure_gain(
+    findings = measure_gain(
         train,
         val,
         test,
-        synthetic,
-        classes=splits.train.classes,
+        (evidence.synthetic, evidence.labels),
+        classes=classes,
         augment=augment,
         seeds=seeds,
         fractions=settings.fractions,
+        steps=settings.steps,
+        metric=settings.metric,
         margin=settings.margin,
-        **shared,
+        copying=panel.verdict == "copying",
+        n_jobs=n_jobs,
+        device=device,
     )
-    gain["gain"]["augmentation"] = {"chosen": augment, "scores": scores}
-    gain["gain"]["real_equivalents"] = {"per_class": None, "ci": None, "why": "no learning curve was measured"}
-    return gain, {"augmentation": chosen - start, "classifiers": time.monotonic() - chosen}
+    findings["gain"] |= {
+        "augmentation": {"chosen": augment, "scores": scores},
+        "classifier": "small residual network",
+        "real_equivalents": {"per_class": None, "ci": None, "why": "no learning curve was measured"},
+    }
+    return findings, {"choosing": chosen - start, "classifiers": time.monotonic() - chosen}
 
 
-def _memorization(splits: Splits, synthetic: Tensor, labels: Tensor) -> tuple[Memorization, Pictures]:
-    """The panel, and the pictures: samples of each class, and samples beside their nearest training images."""
-    panel = assess(*map(pixel_features, (splits.train.images, splits.val.images, synthetic)))
-    shown = min(SHOWN_PER_CLASS, int(torch.bincount(labels, minlength=splits.train.num_classes).min()))
-    samples = torch.cat([synthetic[labels == k][:shown] for k in range(splits.train.num_classes)])
-    closest = zip(panel.pairs[:SHOWN_PAIRS].tolist(), panel.ratios[:SHOWN_PAIRS].tolist(), strict=True)
-    pairs = [(synthetic[i], splits.train.images[j], ratio) for (i, j), ratio in closest]
-    return panel, Pictures(samples, splits.train.classes, pairs)
-
-
-def _fidelity(encoder: Encoder, splits: Splits, synthetic: Tensor, labels: Tensor) -> dict[str, Any]:
-    """Distances from the test images, beside those of the training images: the floor that real data has."""
-    test, train, fake = encoder(splits.test.images), encoder(splits.train.images), encoder(synthetic)
+def _fidelity(encoder: Encoder, evidence: Evidence) -> dict[str, Any]:
+    """Distances of the synthetic images from the test images, beside the floor that the training images set."""
+    test, train, fake = map(encoder, (evidence.test.images, evidence.train.images, evidence.synthetic))
     return {
         "encoder": encoder.id,
         "fd": frechet_distance(test, fake),
         "fd_floor": frechet_distance(test, train),
         "kid": kernel_distance(test, fake),
-        **asdict(prdc(test, fake)),
-        "per_class": {
-            name: {"precision": own.precision, "recall": own.recall, "coverage": own.coverage}
-            for k, name in enumerate(splits.test.classes)
-            if min(int((splits.test.labels == k).sum()), int((labels == k).sum())) >= FEWEST
-            for own in [prdc(test[splits.test.labels == k], fake[labels == k])]
-        },
+        "kid_floor": kernel_distance(test, train),
+        **asdict(prdc(test, fake, NEIGHBOURS)),
+        **{f"{name}_floor": value for name, value in asdict(prdc(test, train, NEIGHBOURS)).items()},
+        "per_class": _fidelity_per_class(test, fake, evidence),
     }
 
 
+def _fidelity_per_class(test: Tensor, fake: Tensor, evidence: Evidence) -> dict[str, dict[str, float]]:
+    found: dict[str, PRDC] = {}
+    for k, name in enumerate(evidence.test.classes):
+        real, made = test[evidence.test.labels == k], fake[evidence.labels == k]
+        if min(len(real), len(made)) >= FEWEST:
+            found[name] = prdc(real, made, NEIGHBOURS)
+    return {name: asdict(own) for name, own in found.items()}
+
+
+def _pictures(evidence: Evidence, panel: Memorization) -> Pictures:
+    """Samples of each class, and samples beside their nearest training images."""
+    K = evidence.train.num_classes
+    shown = min(SHOWN_PER_CLASS, int(torch.bincount(evidence.labels, minlength=K).min()))
+    samples = torch.cat([evidence.synthetic[evidence.labels == k][:shown] for k in range(K)])
+    closest = zip(panel.pairs[:SHOWN_PAIRS].tolist(), panel.ratios[:SHOWN_PAIRS].tolist(), strict=True)
+    pairs = [(evidence.synthetic[i], evidence.train.images[j], ratio) for (i, j), ratio in closest]
+    return Pictures(samples, evidence.train.classes, pairs)
+
+
 def _facts(panel: Memorization) -> dict[str, Any]:
-    names = ("verdict", "copies", "nn_ratio", "null_nn_ratio", "authpct", "null_authpct", "ct", "dcr", "null_dcr", "dcr_p")
-    return {name: getattr(panel, name) for name in names} | {"per_class": {}}
+    """The panel as numbers, each beside what held-out real images score."""
+    left_out = ("pairs", "ratios", "fidelity", "reference")
+    facts = {name: value for name, value in vars(panel).items() if name not in left_out}
+    return {**facts, "encoder": "pixels", "per_class": {}}
 
 
-def _data(splits: Splits) -> dict[str, Any]:
-    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
+def _data(evidence: Evidence) -> dict[str, Any]:
+    parts = _parts(evidence)
     counts = {name: part.counts.tolist() for name, part in parts.items()}
-    per_class = {c: {name: n[k] for name, n in counts.items()} for k, c in enumerate(splits.train.classes)}
-    return {"classes": list(splits.train.classes), **{name: len(part) for name, part in parts.items()}, "per_class": per_class}
+    classes = evidence.train.classes
+    per_class = {label: {name: n[k] for name, n in counts.items()} for k, label in enumerate(classes)}
+    return {"classes": list(classes), **{name: len(part) for name, part in parts.items()}, "per_class": per_class}
+
+
+def _parts(evidence: Evidence) -> dict[str, LabeledImages]:
+    return {"train": evidence.train, "val": evidence.val, "test": evidence.test}

@@ -24,9 +24,11 @@ MIN_TRAIN = 10  # the same for training rows, which neighbourhoods of 5 need
 FAR = 3.0  # standard deviations at which C_T counts
 ALPHA = 0.01  # of each of the two tests for copying
 ENCODER_WEIGHT = 3  # how many times the preference of the encoder itself for one side the DCR excess must pass
-# What a significant excess, or lack, must also exceed. On the pixels of digits the DCR share of noisy copies is .79 to 1.0, of
-# the mean of two training images .62, of generators that draw new digits .55 to .70: leaning on train is not yet copying it.
+# What a significant excess, or lack, must also exceed. A generator of few images leans on them without copying any: on
+# the pixels of digits its DCR share is .67 (959 training images) to .82 (200), and its AuthPct .5 to .8 of what held-out
+# images score; noisy copies have .87 to 1.0, and at most .35.
 DCR_MARGIN, RATIO_MARGIN, PRDC_MARGIN = 0.25, 0.01, 0.1
+AUTHENTIC = 0.4  # share of the held-out images' AuthPct below which leaning is copying
 
 Verdict = Literal["healthy", "copying", "shrunken", "underfit", "not testable"]
 
@@ -262,10 +264,14 @@ def _many_copies(panel: Memorization, null_ratios: Tensor) -> bool:
 
 
 def _leans_on_train(panel: Memorization, held_out: int) -> bool:
-    """Nearer to train than chance and the encoder's own preference can explain; never said of samples far from both."""
+    """Nearer to train than chance and the encoder's own preference can explain, and most samples within its gaps.
+
+    Never said of samples that are far from both.
+    """
     noise = 0.5 / held_out**0.5  # standard deviation of a share near 1/2
     encoder = max(0.0, abs(panel.null_dcr - 0.5) - noise)
-    return panel.dcr_p < ALPHA and panel.dcr - 0.5 > DCR_MARGIN + ENCODER_WEIGHT * encoder and panel.ct < FAR
+    leans = panel.dcr_p < ALPHA and panel.dcr - 0.5 > DCR_MARGIN + ENCODER_WEIGHT * encoder
+    return leans and panel.authpct < AUTHENTIC * panel.null_authpct and panel.ct < FAR
 
 
 def _matched_prdc(train: Tensor, held_out: Tensor, synthetic: Tensor, seed: int) -> tuple[PRDC | None, PRDC | None]:

@@ -63,7 +63,7 @@ def open_run(todo: Plan, out: Path, *, resume: bool) -> bool:
     (out / "samples").mkdir(parents=True, exist_ok=True)
     (out / "checkpoints").mkdir()
     _replace(out / "recipe.toml", dump_recipe(todo.recipe))
-    _replace(out / "run.json", json.dumps({"status": "training", **todo.facts()}, indent=1))
+    _replace(out / "run.json", json.dumps({"status": "training", **todo.facts(), **todo.sources()}, indent=1))
     return False
 
 
@@ -140,7 +140,7 @@ def export(todo: Plan, state: GanState, out: Path, scores: Scores, seconds: floa
     synth = Synthesizer(state.G_ema, architecture(todo), facts, str(todo.device))
     shutil.rmtree(out / "generator", ignore_errors=True)
     synth.save(out / "generator")
-    _replace(out / "run.json", json.dumps({"status": "complete", **facts, "scores": scores.by_step}, indent=1))
+    _replace(out / "run.json", json.dumps({"status": "complete", **facts, **todo.sources(), "scores": scores.by_step}, indent=1))
     return Synthesizer.load(out, str(todo.device))
 
 

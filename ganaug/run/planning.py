@@ -29,18 +29,21 @@ class Plan:
     val_spec: dict[str, Any]  # how validation was cut, so that `measure` never recuts it
 
     def facts(self) -> dict[str, Any]:
-        """What the run folder and the generator remember of their making."""
+        """What the generator remembers of its making; no paths, for it is shared."""
         return {
             "ganaug": version("ganaug"),
             "torch": torch.__version__,
             "python": platform.python_version(),
             "device": str(self.device),
-            "data": self.train.source,
             "images": len(self.train),
             "splits": {"train": self.train.fingerprint, "val": self.val.fingerprint},
-            "val": self.val_spec,
+            "val": {"fraction": self.val_spec["fraction"]} if "fraction" in self.val_spec else {},
             "recipe": self.recipe.model_dump(mode="json"),
         }
+
+    def sources(self) -> dict[str, Any]:
+        """Where the images came from, for the run folder alone."""
+        return {"data": self.train.source, "val": self.val_spec}
 
 
 def plan(
