@@ -8,14 +8,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ganaug.data import LabeledImages
 from ganaug.diffaug import check_policy
-from ganaug.errors import DeviceError
+from ganaug.errors import DeviceError, RecipeError
 from ganaug.nets import NETS, Shape, parameters
-from ganaug.recipe import Recipe
+from ganaug.recipe import Recipe, validate
 
 SMALL_MINUTES, MINUTES = 2.0, 8.0  # what a run may take by default on two cores, up to 16 px and above
 CPU_RATE = 1.7e11  # FLOP/s that the convolutions of these networks reach on two cores
 CPU_OVERHEAD = 0.015  # s a step, whatever its size
-STEP_PASSES = {"generator": 4, "discriminator": 9}  # forward passes' worth of arithmetic in a step, lazy penalties included
+STEP_PASSES = {"generator": 4, "discriminator": 9}  # forward passes' worth of arithmetic a step, penalties included
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,9 @@ def complete(recipe: Recipe, data: LabeledImages, device: torch.device) -> tuple
     """Fill every key that the recipe leaves open.
 
     Raises:
-        RecipeError: `train.augment` names an unknown policy.
+        RecipeError: `train.augment` names an unknown policy, or `data` has not the form that the recipe asks for.
     """
+    _require_form(recipe, data)
     choices: list[Choice] = []
 
     def choose(key: str, value: Any, why: str) -> Any:
@@ -62,35 +63,46 @@ def complete(recipe: Recipe, data: LabeledImages, device: torch.device) -> tuple
         return value if given is None else given
 
     channels, height, side = data.shape
-    data_table = {
+    tables = recipe.model_dump()
+    tables["data"] |= {
         "resolution": choose("data.resolution", (height, side), "the images' own size"),
         "channels": choose("data.channels", channels, "as most images have"),
     }
-    width = choose("nets.width", *_width(height, side))
+    tables["nets"]["width"] = width = choose("nets.width", *_width(height, side))
     policy = check_policy(choose("train.augment", *_policy(data)))
     batch_size = choose("train.batch_size", 64, "small batches learn most from each image")
-    steps = choose("train.steps", *_steps(recipe, data, width, batch_size, device))
-    train = {
+    steps = recipe.train.steps or choose("train.steps", *_steps(recipe, data, width, batch_size, device))
+    tables["train"] |= {
         "augment": policy,
         "augment_p": choose("train.augment_p", *_augment_p(data)),
         "batch_size": batch_size,
         "steps": steps,
+        "lr": choose("train.lr", *_lr(height, side)),
         "checkpoint_every": choose("train.checkpoint_every", max(1, steps // 10), "a tenth of the run"),
         "ema_images": choose("train.ema_images", steps * batch_size / 20, "half-life of a twentieth of the run"),
     }
-    return recipe.model_copy(
-        update={
-            "data": recipe.data.model_copy(update=data_table),
-            "nets": recipe.nets.model_copy(update={"width": width}),
-            "train": recipe.train.model_copy(update=train),
-        }
-    ), choices
+    return validate(tables, data.source), choices
+
+
+def _require_form(recipe: Recipe, data: LabeledImages) -> None:
+    for key, wanted, got in (
+        ("resolution", recipe.data.resolution, data.shape[1:]),
+        ("channels", recipe.data.channels, data.shape[0]),
+    ):
+        if wanted not in (None, got):
+            raise RecipeError(f"data.{key} must be {got} as in {data.source}, got {wanted}; load the images with it")
 
 
 def _width(height: int, side: int) -> tuple[int, str]:
     if height * side <= 16 * 16:
         return 32, "up to 16 px every level is cheap"
     return (24, "enough for 17 to 40 px") if height * side <= 40 * 40 else (16, "above 40 px width is what costs time")
+
+
+def _lr(height: int, side: int) -> tuple[float, str]:
+    if height * side <= 16 * 16:
+        return 1.5e-3, "shallow networks bear large steps"
+    return 5e-4, "deeper networks diverge at 1.5e-3"
 
 
 def _policy(data: LabeledImages) -> tuple[str, str]:
@@ -109,7 +121,8 @@ def _augment_p(data: LabeledImages) -> tuple[float, str]:
 def _steps(recipe: Recipe, data: LabeledImages, width: int, batch_size: int, device: torch.device) -> tuple[int, str]:
     if device.type != "cpu":
         return 20_000, "about ten minutes on a GPU at 32 px"
-    seconds = step_seconds(recipe.nets.name, data.shape, data.num_classes, width, recipe.nets.z_dim, min(batch_size, len(data)))
+    batch_size = min(batch_size, len(data))
+    seconds = step_seconds(recipe.nets.name, data.shape, data.num_classes, width, recipe.nets.z_dim, batch_size)
     minutes = SMALL_MINUTES if data.shape[1] * data.shape[2] <= 16 * 16 else MINUTES
     steps = min(max(int(minutes * 60 / seconds) // 100 * 100, 500), 10_000)
     return steps, f"about {steps * seconds / 60:.0f} minutes on two cores, from the networks' arithmetic"

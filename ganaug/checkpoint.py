@@ -1,9 +1,11 @@
-"""Checkpoints as directories: written to a temporary name, synced, sealed by a manifest of sha256 sums, renamed.
+"""Checkpoints as directories: written to a temporary name, synced, sealed by a manifest of sums, renamed.
 
-Neither safetensors nor torch notices a flipped bit in a weight; the manifest is what does. No pickle is written or read.
+Neither safetensors nor torch notices a flipped bit in a weight; the manifest is what does. No pickle is written
+or read.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -20,15 +22,19 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganaug.errors import DiskFullError, ModelError
+from ganaug.errors import DiskFullError, GanaugError, ModelError, OutputError
 
 log = logging.getLogger("ganaug")
 MANIFEST = "manifest.json"
 SCHEMA = 1
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ANOTHER = "use another copy"
 
 
-def save_checkpoint(root: Path, step: int, payload: dict[str, bytes], keep: tuple[int, ...] = (), last: int = 3) -> Path:
-    """Write `payload` (file name -> bytes) as `root`/step-NNNNNNNNN, then drop all but the `last` newest and those in `keep`.
+def save_checkpoint(
+    root: Path, step: int, payload: dict[str, bytes], keep: tuple[int, ...] = (), last: int = 3
+) -> Path:
+    """Write `payload` (file name -> bytes) as `root`/step-NNNNNNNNN; of the others the `last` newest and `keep` stay.
 
     A kill at any moment leaves every earlier checkpoint whole and this one either whole or absent.
 
@@ -36,58 +42,81 @@ def save_checkpoint(root: Path, step: int, payload: dict[str, bytes], keep: tupl
         DiskFullError: There is no room; nothing of this checkpoint stays.
     """
     clean(root)
-    target = root / f"step-{step:09d}"
-    if not target.exists():
-        write_sealed(target, payload, {"step": step})
-    for old in sorted(root.glob("step-*"))[:-last]:
+    target = folder_of(root, step)
+    if target.exists():
+        _remove(target)  # damaged, or it would have been resumed from
+    write_sealed(target, payload, {"step": step})
+    for old in _checkpoints(root)[:-last]:
         if step_of(old) not in keep:
             _remove(old)
     return target
 
 
 def write_sealed(target: Path, payload: dict[str, bytes], facts: dict[str, Any] | None = None) -> None:
-    """Write a directory atomically: files, then the manifest with their sha256 sums, then the rename."""
+    """Write a directory atomically: files, then the manifest with their sha256 sums, then the rename.
+
+    Raises:
+        OutputError: `target` holds something already.
+        DiskFullError: There is no room; nothing stays.
+        GanaugError: Nothing can be written there.
+    """
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise OutputError(f"{target} must be empty or absent, got something there; choose another")
     temporary = target.parent / f".tmp-{os.getpid()}-{target.name}"
     with _cleared(temporary):
-        files = {}
         for name, content in payload.items():
             _write(temporary / name, content)
-            files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-        _write(temporary / MANIFEST, json.dumps({"schema": SCHEMA, **(facts or {}), "files": files}).encode())
+        _write(temporary / MANIFEST, _manifest(payload, facts or {}))
         _sync(temporary)
         temporary.rename(target)
         _sync(target.parent)
 
 
-def read_sealed(folder: Path) -> dict[str, bytes]:
-    """Every file of a sealed directory, after all sums agreed.
+def read_sealed(folder: Path, facts: dict[str, Any] | None = None) -> dict[str, bytes]:
+    """Every file of a sealed directory, after all sums agreed and the manifest is what `write_sealed` makes of them.
 
     Raises:
         ModelError: A file is missing, cut or altered; it is named.
     """
+    manifest = _read(folder / MANIFEST)
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        sums = {str(name): str(entry["sha256"]) for name, entry in manifest["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{folder / MANIFEST} must list the files and their sums, got {_fact(error)}; use another copy") from error
+        sums = {str(name): str(entry["sha256"]) for name, entry in json.loads(manifest)["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{folder / MANIFEST} must list the files and their sums, got {error!r}; {ANOTHER}") from error
     payload = {}
     for name, expected in sums.items():
         if Path(name).name != name:
-            raise ModelError(f"{folder / MANIFEST} must list plain file names, got {name!r}; use another copy")
+            raise ModelError(f"{folder / MANIFEST} must list plain file names, got {name!r}; {ANOTHER}")
         payload[name] = _read(folder / name)
         if hashlib.sha256(payload[name]).hexdigest() != expected:
-            raise ModelError(f"{folder / name} must have the sha256 of its manifest, got another: it was altered; use another copy")
+            raise ModelError(f"{folder / name} must have the sha256 in {MANIFEST}, got another: altered; {ANOTHER}")
+    if manifest != _manifest(payload, facts or {}):
+        raise ModelError(f"{folder / MANIFEST} must be as it was written, got an altered one; {ANOTHER}")
     return payload
+
+
+def read_checkpoint(root: Path, step: int) -> dict[str, bytes]:
+    """The files of one checkpoint.
+
+    Raises:
+        ModelError: It is missing or damaged; the file is named.
+    """
+    return read_sealed(folder_of(root, step), {"step": step})
 
 
 def latest_checkpoint(root: Path) -> tuple[int, dict[str, bytes]] | None:
     """(step, files) of the newest checkpoint that verifies; damaged ones are named in a warning and passed over."""
-    for folder in sorted(root.glob("step-*"), reverse=True):
+    for folder in reversed(_checkpoints(root)):
         try:
-            return step_of(folder), read_sealed(folder)
+            return step_of(folder), read_checkpoint(root, step_of(folder))
         except ModelError as error:
             log.warning("%s", error)
     return None
+
+
+def folder_of(root: Path, step: int) -> Path:
+    """Where the checkpoint of `step` lies."""
+    return root / f"step-{step:09d}"
 
 
 def step_of(folder: Path) -> int:
@@ -108,17 +137,18 @@ def dump_module(module: nn.Module) -> bytes:
 
 
 def load_module(module: nn.Module, content: bytes, name: str) -> None:
-    """Fill `module`, which must have exactly the tensors in `content`.
+    """Fill `module`, which must have exactly the tensors in `content`; one on the meta device takes them as its own.
 
     Raises:
-        ModelError: The bytes are no safetensors, or a tensor is missing, surplus or of another shape.
+        ModelError: The bytes are no safetensors, or a tensor is missing, surplus, or of another shape or dtype.
     """
-    tensors = parse_tensors(content, name)
-    expected = module.state_dict()
-    odd = sorted(set(tensors) ^ set(expected)) or [k for k in expected if tensors[k].shape != expected[k].shape]
+    tensors, expected = parse_tensors(content, name), module.state_dict()
+    odd = sorted(set(tensors) ^ set(expected)) or [
+        k for k, t in expected.items() if (t.shape, t.dtype) != (tensors[k].shape, tensors[k].dtype)
+    ]
     if odd:
-        raise ModelError(f"{name} must fit the architecture, got a difference in {odd[0]!r}; it belongs to another recipe")
-    module.load_state_dict(tensors)
+        raise ModelError(f"{name} must fit the architecture, got a difference in {odd[0]!r}; it is another model's")
+    module.load_state_dict(tensors, assign=any(t.is_meta for t in expected.values()))
 
 
 def dump_optimizer(optimizer: Optimizer) -> bytes:
@@ -128,10 +158,16 @@ def dump_optimizer(optimizer: Optimizer) -> bytes:
 
 
 def load_optimizer(optimizer: Optimizer, content: bytes, name: str) -> None:
-    """Fill a fresh optimiser from `dump_optimizer`; its hyperparameters stay as they were built."""
+    """Fill a fresh optimiser from `dump_optimizer`; its hyperparameters stay as they were built.
+
+    Raises:
+        ModelError: The bytes are no safetensors, or no optimiser's.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in parse_tensors(content, name).items():
         index, _, quantity = key.partition(".")
+        if not index.isdecimal() or not quantity:
+            raise ModelError(f"{name} must be an optimiser's state, got a tensor {key!r}; {ANOTHER}")
         state.setdefault(int(index), {})[quantity] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
@@ -145,7 +181,7 @@ def parse_tensors(content: bytes, name: str) -> dict[str, Tensor]:
     try:
         return load_tensors(content)
     except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"{name} must be safetensors, got {_fact(error)}; use another copy") from error
+        raise ModelError(f"{name} must be safetensors, got {_fact(error)}; {ANOTHER}") from error
 
 
 def parameters_finite(module: nn.Module) -> bool:
@@ -157,15 +193,27 @@ def parameters_finite(module: nn.Module) -> bool:
 def _cleared(temporary: Path) -> Iterator[None]:
     """A fresh folder, gone again if what fills it fails."""
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     try:
+        temporary.mkdir(parents=True)
         yield
     except OSError as error:
+        where, fact = temporary.parent, _fact(error)
+        if error.errno in DISK_FULL:
+            raise DiskFullError(f"{where} must have room to write, got {fact}; free some and go on") from error
+        raise GanaugError(f"{where} must be a folder that can be written, got {fact}; choose another") from error
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise DiskFullError(f"{temporary.parent} must have room to write, got {error.strerror}; free some and resume") from error
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+
+
+def _manifest(payload: dict[str, bytes], facts: dict[str, Any]) -> bytes:
+    """What seals a directory: nothing in it can change unnoticed, for the reader writes it again and compares."""
+    files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in payload.items()}
+    return json.dumps({"schema": SCHEMA, **facts, "files": files}).encode()
+
+
+def _checkpoints(root: Path) -> list[Path]:
+    """The checkpoints, oldest first."""
+    return sorted(path for path in root.glob("step-*") if path.name.removeprefix("step-").isdecimal())
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -179,7 +227,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{path} must be readable, got {_fact(error)}; use another copy") from error
+        raise ModelError(f"{path} must be readable, got {_fact(error)}; {ANOTHER}") from error
 
 
 def _sync(folder: Path) -> None:

@@ -50,14 +50,15 @@ def _log_odds(on_fake: Tensor, labels: Tensor) -> Tensor:
 
 
 CLASS_HEADS = {
-    # Odena et al. 2017, arXiv:1610.09585, eq. 3. Its classifier never sees who made the image, so G is paid for easy,
-    # typical samples and loses variety within a class (Hou et al. 2022); kept for comparison.
+    # Odena et al. 2017, arXiv:1610.09585, eq. 3. Its classifier never learns who made the image, so G is paid for
+    # easy, typical samples and loses variety within a class (Hou et al. 2022); kept for comparison.
     "acgan": ClassHead(
         outputs=1,
         discriminator=lambda real, fake, labels: _entropy(real, labels) + _entropy(fake, labels),
         generator=_entropy,
     ),
-    # Hou et al. 2022 (ADC-GAN), arXiv:2107.10060, eq. 6 and 7: aware of real and fake, its optimum is the real p(x | y).
+    # Hou et al. 2022 (ADC-GAN), arXiv:2107.10060, eq. 6 and 7: aware of real and fake, its optimum is the real
+    # p(x | y).
     "adcgan": ClassHead(outputs=2, discriminator=_discriminative, generator=_log_odds),
 }
 
@@ -68,7 +69,8 @@ class Discriminator(nn.Module):
     Args:
         trunk: Images [N, C, H, W] -> features [N, D], with `out_features` = D.
         num_classes: K.
-        projection: Add <embedding of the label, features> to the logit (Miyato and Koyama 2018, arXiv:1802.05637, eq. 3).
+        projection: Add <embedding of the label, features> to the logit (Miyato and Koyama 2018, arXiv:1802.05637,
+            eq. 3).
         class_head: A row of CLASS_HEADS, or None.
     """
 

@@ -1,6 +1,7 @@
 """Differentiable augmentation (Zhao et al. 2020, arXiv:2006.10738): D sees only augmented images, real and fake alike.
 
-Every function takes float [N, C, H, W] and draws per sample from `rng`; a policy is a comma-separated list of rows of POLICIES.
+Every function takes float [N, C, H, W] and draws per sample from `rng`; a policy is a comma-separated list of rows of
+POLICIES.
 """
 
 import torch
@@ -27,7 +28,7 @@ def contrast(x: Tensor, rng: Generator) -> Tensor:
 
 
 def translation(x: Tensor, rng: Generator, ratio: float = 1 / 8) -> Tensor:
-    """Shift by up to `ratio` of each side, the border repeated."""
+    """Shift by up to `ratio` of each side; the border is repeated, where the paper pads with gray."""
     height, width = x.shape[2:]
     rows = _shifted(height, round(height * ratio), x, rng)
     columns = _shifted(width, round(width * ratio), x, rng)
@@ -72,11 +73,12 @@ def check_policy(policy: str) -> str:
 def augment(x: Tensor, policy: str, probability: float, rng: Generator) -> Tensor:
     """Apply the transforms of `policy` ("none", or such as "color,translation") to each sample with `probability`.
 
-    Differentiable in x. What is applied to less than all samples does not leak into G (Karras et al. 2020, arXiv:2006.06676,
-    section 2.2), and a small share keeps D sharp where there are images enough.
+    Differentiable in x. What is applied to less than all samples does not leak into G (Karras et al. 2020,
+    arXiv:2006.06676, section 2.2), and a small share keeps D sharp where there are images enough.
 
-    >>> augment(torch.zeros(2, 1, 8, 8), "translation,cutout", 0.5, Generator()).shape
-    torch.Size([2, 1, 8, 8])
+    Example:
+        >>> augment(torch.zeros(2, 1, 8, 8), "translation,cutout", 0.5, Generator()).shape
+        torch.Size([2, 1, 8, 8])
     """
     if policy == "none" or probability == 0:
         return x

@@ -1,6 +1,6 @@
 """The one place that knows pixels: decoding, conversion between uint8 and [-1, 1], encoding and grids.
 
-Inside ganaug an image batch is either uint8 [N, C, H, W] (stored, served) or float32 [N, C, H, W] in [-1, 1] (trained on).
+Inside ganaug an image batch is uint8 [N, C, H, W] (stored, served) or float32 [N, C, H, W] in [-1, 1] (trained on).
 """
 
 import io
@@ -39,29 +39,31 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def read_header(path: Path) -> tuple[tuple[int, int], int]:
-    """(height, width) as displayed and the natural number of channels, without decoding the pixels.
+    """(height, width) as displayed and the natural number of channels; too large an image is refused undecoded.
 
     Raises:
         DataError: The file is not an image that can be read, or is too large or too small.
     """
     try:
         with Image.open(path, formats=FORMATS) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientation: sides swapped
-            width, height = image.size[::-1] if turned else image.size
+            _refuse_bomb(path, image)
+            height, width = _displayed_size(image)
             channels = _natural_channels(image)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
+    except DataError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{path}: must have at most {MAX_PIXELS:,} pixels, got far more; make it smaller") from error
+    except Exception as error:  # on damaged files Pillow's parsers raise whatever they stumble upon
         raise DataError(
             f"{path}: must be an image in one of {', '.join(FORMATS)}, got {_fact(error)}; remove or replace the file"
         ) from error
-    if width * height > MAX_PIXELS:
-        raise DataError(f"{path}: must have at most {MAX_PIXELS:,} pixels, got {width} x {height}; make it smaller")
-    if min(width, height) < MIN_SIDE:
+    if min(height, width) < MIN_SIDE:
         raise DataError(f"{path}: sides must be {MIN_SIDE} px or more, got {height} x {width}; remove the file")
     return (height, width), channels
 
 
 def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Decode one file to uint8 [C, H, W]: EXIF turned, 16 bits scaled, alpha composited on white, cropped and resized to `size`.
+    """Decode one file to uint8 [C, H, W]: EXIF turned, 16 bits scaled, alpha composited on white, fitted to `size`.
 
     Raises:
         DataError: The file is truncated or otherwise unreadable.
@@ -69,15 +71,15 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -
     try:
         with Image.open(path, formats=FORMATS) as image:
             image.load()
-            return fit(_convert(ImageOps.exif_transpose(image), channels), size)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            return fit(convert(ImageOps.exif_transpose(image), channels), size)
+    except Exception as error:  # as above
         raise DataError(f"{path}: must decode to the end, got {_fact(error)}; remove or replace the file") from error
 
 
 def fit(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
     """Centre-crop to the aspect of `size` = (height, width), resize with antialiasing, return uint8 [C, H, W]."""
-    if size is not None and image.size != size[::-1]:
-        image = ImageOps.fit(image, size[::-1], method=Image.Resampling.LANCZOS)
+    if size is not None and image.size != (size[1], size[0]):
+        image = ImageOps.fit(image, (size[1], size[0]), method=Image.Resampling.LANCZOS)
     return from_pil(image)
 
 
@@ -127,29 +129,47 @@ def _natural_channels(image: Image.Image) -> int:
     return 1 if image.mode in ("1", "L", "F") or image.mode.startswith("I") else 3
 
 
-def _convert(image: Image.Image, channels: int) -> Image.Image:
-    """To L, RGB or RGBA without clipping 16 bits and without letting hidden colours through a transparent pixel."""
+def convert(image: Image.Image, channels: int) -> Image.Image:
+    """To L, RGB or RGBA without clipping 16 bits and without letting hidden colours through a transparent pixel.
+
+    Raises:
+        ValueError: Integer pixels do not fit 16 bits, or float pixels lie outside [0, 1].
+    """
     if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image).astype(np.int64) // 257).clip(0, 255).astype(np.uint8))
+        image = _from_range(image, 65535)
     elif image.mode == "F":
-        image = _from_unit_range(image)
+        image = _from_range(image, 1)
     if channels != 4 and _natural_channels(image) == 4:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image.convert(MODES[channels])
 
 
-def _from_unit_range(image: Image.Image) -> Image.Image:
-    values = np.asarray(image)
-    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
-        raise ValueError(f"float pixels in [{values.min():g}, {values.max():g}], not in [0, 1]")
-    return Image.fromarray((values * 255).round().astype(np.uint8))
+def _refuse_bomb(path: Path, image: Image.Image) -> None:
+    if image.height * image.width > MAX_PIXELS:
+        size = f"{image.height} x {image.width}"
+        raise DataError(f"{path}: must have at most {MAX_PIXELS:,} pixels, got {size}; make it smaller")
+
+
+def _displayed_size(image: Image.Image) -> tuple[int, int]:
+    """(height, width) once the orientation is applied, which a PNG may tell after its pixels: they are decoded then.
+
+    Pillow applies the orientation of a TIFF by itself.
+    """
+    turned = image.format != "TIFF" and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def _from_range(image: Image.Image, white: int) -> Image.Image:
+    """Gray pixels in [0, white] to 8 bits."""
+    values = np.asarray(image).astype(np.float64)
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= white):
+        raise ValueError(f"pixels in [{values.min():g}, {values.max():g}], not in [0, {white}]")
+    return Image.fromarray((values * (255 / white)).round().astype(np.uint8))
 
 
 def _fact(error: BaseException) -> str:
     """The library's own words, without the path that stands in front of the sentence already."""
-    return (
-        "an unknown format"
-        if isinstance(error, UnidentifiedImageError)
-        else str(error).split(" '")[0].lower() or type(error).__name__
-    )
+    if isinstance(error, UnidentifiedImageError):
+        return "an unknown format"
+    return (getattr(error, "strerror", None) or str(error).split(" '")[0]).lower() or type(error).__name__

@@ -38,7 +38,7 @@ ADVERSARIAL = {
         discriminator=lambda real, fake: relu(1 - real) + relu(1 + fake),
         generator=lambda real, fake: -fake,
     ),
-    # Mao et al. 2017, arXiv:1611.04076, eq. 9 (a = 0, b = c = 1).
+    # Mao et al. 2017, arXiv:1611.04076, eq. 9 (fakes to 0, reals to 1), without its halves.
     "least_squares": Adversarial(
         discriminator=lambda real, fake: (real - 1).square() + fake.square(),
         generator=lambda real, fake: (fake - 1).square(),
@@ -47,9 +47,15 @@ ADVERSARIAL = {
 
 
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
-    """Squared norm of D's gradient at each image, differentiable, [N] (Mescheder et al. 2018, arXiv:1801.04406, eq. 9).
+    """Squared norm of D's gradient at each image, differentiable, [N].
 
-    R1 where `images` are real, R2 where they are fake. `images` [N, C, H, W] must require grad and `logits` [N] depend on them.
+    R1 where `images` are real (Mescheder et al. 2018, arXiv:1801.04406, eq. 9, without gamma / 2), R2 where they are
+    fake (eq. 10). `images` [N, C, H, W] must require grad and each of `logits` [N] depend on its own image.
+
+    Example:
+        >>> images = torch.zeros(2, 1, 8, 8, requires_grad=True)
+        >>> gradient_penalty((3 * images).sum(dim=(1, 2, 3)), images).tolist()
+        [576.0, 576.0]
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3))

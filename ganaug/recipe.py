@@ -14,6 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt,
 from ganaug.errors import RecipeError
 
 Unit = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Side = Annotated[int, Field(ge=8, le=4096)]
@@ -24,18 +26,19 @@ def _pair(value: Any) -> Any:
     return (value, value) if isinstance(value, int) else value
 
 
+Resolution = Annotated[tuple[Side, Side], BeforeValidator(_pair)]
+
+
 class Table(BaseModel):
     """A table of a recipe: no unknown keys, no later changes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Data(Table):
     """How images are read."""
 
-    resolution: Annotated[tuple[Side, Side], BeforeValidator(_pair)] | None = (
-        None  # height, width in px; None: as the images are
-    )
+    resolution: Resolution | None = None  # height, width in px; None: as the images are
     channels: Literal[1, 3, 4] | None = None  # None: as most images are; transparency is then composited on white
 
 
@@ -44,7 +47,7 @@ class Nets(Table):
 
     name: Literal["residual", "dcgan"] = "residual"
     width: Annotated[int, Field(ge=4, le=1024)] | None = None  # channels at the finest level
-    z_dim: PositiveInt = 64  # numbers in the latent vector
+    z_dim: Annotated[int, Field(ge=1, le=4096)] = 64  # numbers in the latent vector
 
 
 class Train(Table):
@@ -62,12 +65,12 @@ class Train(Table):
     penalty_every: PositiveInt = 4  # steps from one penalty to the next
     augment: str | None = None  # "none" or a DiffAugment policy such as "color,translation,cutout"
     augment_p: Unit | None = None  # share of the images that D sees augmented
-    lr: Positive = 1.5e-3
-    beta1: Unit = 0.0
-    beta2: Unit = 0.99
+    lr: Positive | None = None
+    beta1: Decay = 0.0
+    beta2: Decay = 0.99
     final_lr: Unit = 0.05  # share of `lr` left at the last step, after a cosine
     ema_images: Positive | None = None  # half-life of G's moving average, in images shown
-    seed: int = 0
+    seed: Seed = 0
 
 
 class Measure(Table):
@@ -109,15 +112,27 @@ def load_recipe(name: str | Path = "auto", settings: list[str] | tuple[str, ...]
     tables = _read(name)
     for setting in settings:
         _apply(tables, setting)
-    return _validate(tables, str(name))
+    return validate(tables, str(name))
 
 
 def parse_recipe(text: str, place: str) -> Recipe:
     """A recipe from TOML text; `place` stands in the error messages."""
     try:
-        return _validate(tomllib.loads(text), place)
+        return validate(tomllib.loads(text), place)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{place}: must be TOML, got {error}; see `ganaug recipes` for examples") from error
+
+
+def validate(tables: dict[str, Any], place: str) -> Recipe:
+    """A recipe from its tables; `place` stands in the error messages.
+
+    Raises:
+        RecipeError: A key is unknown or a value breaks its rule.
+    """
+    try:
+        return Recipe.model_validate(tables)
+    except ValidationError as error:
+        raise RecipeError(f"{place}: {_sentence(error.errors()[0])}") from error
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -128,12 +143,13 @@ def dump_recipe(recipe: Recipe) -> str:
 def _read(name: str | Path) -> dict[str, Any]:
     path = shipped().get(str(name), Path(name))
     if not path.is_file():
+        known = list(shipped())
         raise RecipeError(
-            f"recipe must be a TOML file or one of {', '.join(shipped())}, got {str(name)!r}{_suggest(str(name), list(shipped()))}"
+            f"recipe must be a TOML file or one of {', '.join(known)}, got {str(name)!r}{_suggest(str(name), known)}"
         )
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: must be TOML, got {error}; see `ganaug recipes` for examples") from error
 
 
@@ -156,20 +172,14 @@ def _value(text: str) -> Any:
         return text
 
 
-def _validate(tables: dict[str, Any], place: str) -> Recipe:
-    try:
-        return Recipe.model_validate(tables)
-    except ValidationError as error:
-        raise RecipeError(f"{place}: {_sentence(error.errors()[0])}") from error
-
-
 def _sentence(error: Any) -> str:
     keys = [str(k) for k in error["loc"] if isinstance(k, str)][:2]
     name = ".".join(keys)
     if error["type"] == "extra_forbidden":
         return f"{name} must be a known key, got {keys[-1]!r}{_suggest(name, known_keys())}"
-    rule = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{name} must be {rule}, got {error['input']!r}; change it in the recipe or with --set {name}=..."
+    rule = error["msg"].removeprefix("Input should be ")
+    rule = f"be {rule}" if rule != error["msg"] else f"be valid ({rule[0].lower()}{rule[1:]})"
+    return f"{name} must {rule}, got {error['input']!r}; change it in the recipe or with --set {name}=..."
 
 
 def known_keys() -> list[str]:

@@ -1,7 +1,7 @@
 """The training loop of a conditional GAN: two players, two steps, one generator of Progress.
 
-Nothing here knows of files, recipes or measures; the caller logs, samples, scores and saves between yields. Every draw is a
-function of (seed, step), so that a run resumed at any step goes on as if it had never stopped.
+Nothing here knows of files, recipes or measures; the caller logs, samples, scores and saves between yields. Every draw
+is a function of (seed, step), so that a run resumed at any step goes on as if it had never stopped.
 """
 
 import math
@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from ganaug.checkpoint import parameters_finite
 from ganaug.conditioning import ClassHead, Discriminator
 from ganaug.data import Batches, mix
 from ganaug.diffaug import augment
@@ -70,7 +71,7 @@ def train(state: GanState, batches: Batches, objective: Objective, *, steps: int
     """Train until `state.step` is `steps`, yielding every `tick` steps and at the end.
 
     Raises:
-        DivergedError: A loss is not finite.
+        DivergedError: A loss or a weight is not finite.
     """
     while state.step < steps:
         rng = Generator(batches.device).manual_seed(mix(objective.seed, state.step))
@@ -80,6 +81,7 @@ def train(state: GanState, batches: Batches, objective: Objective, *, steps: int
         update_ema(state.G_ema, state.G, ema_beta(state.step, batches.size, objective.ema_images))
         state.step += 1
         if state.step % tick == 0 or state.step == steps:
+            require_finite_weights(state)
             yield Progress(state.step, require_finite(d_losses | g_losses, state.step))
 
 
@@ -89,7 +91,8 @@ def discriminator_step(
     """Rank real above fake, smoothly around both (R1, R2), and learn the classes."""
     with torch.no_grad():
         fake = state.G(sample_latents(state.G, len(labels), rng), labels)
-    lazy = objective.penalty_every * (state.step % objective.penalty_every == 0)  # Karras et al. 2020, arXiv:1912.04958
+    # Lazy penalties (Karras et al. 2020, arXiv:1912.04958, section 3.1).
+    lazy = objective.penalty_every * (state.step % objective.penalty_every == 0)
     r1_weight, r2_weight = lazy * objective.r1_gamma / 2, lazy * objective.r2_gamma / 2
     real = augment(images, objective.policy, objective.augment_p, rng).requires_grad_(r1_weight > 0)
     fake = augment(fake, objective.policy, objective.augment_p, rng).requires_grad_(r2_weight > 0)
@@ -131,7 +134,7 @@ def generator_step(
 
 
 def sample_latents(G: nn.Module, n: int, rng: Generator) -> Tensor:
-    """z ~ N(0, I), [n, z_dim]."""
+    """Draw z ~ N(0, I), [n, z_dim]."""
     return torch.randn(n, int(G.z_dim), generator=rng, device=rng.device)  # type: ignore[arg-type]
 
 
@@ -145,14 +148,18 @@ def descend(loss: Tensor, player: nn.Module, optimizer: Optimizer) -> None:
 
 @torch.no_grad()
 def update_ema(average: nn.Module, current: nn.Module, beta: float) -> None:
-    """average <- beta * average + (1 - beta) * current; buffers are copied."""
-    torch._foreach_lerp_(list(average.parameters()), list(current.parameters()), 1 - beta)
+    """Let average <- beta * average + (1 - beta) * current; buffers are copied."""
+    for kept, new in zip(average.parameters(), current.parameters(), strict=True):
+        kept.lerp_(new, 1 - beta)
     for kept, new in zip(average.buffers(), current.buffers(), strict=True):
         kept.copy_(new)
 
 
 def ema_beta(step: int, batch_size: int, half_life: float) -> float:
-    """Decay per step for a half-life in images, shortened to a twentieth of what was shown so far (Karras et al. 2020)."""
+    """Decay per step for a half-life in images, at most a twentieth of those shown so far.
+
+    The ramp is that of the authors' code for Karras et al. 2020 (arXiv:2006.06676, `ema_rampup`).
+    """
     shown = (step + 1) * batch_size
     return 0.5 ** (batch_size / min(half_life, max(shown / 20, 1e-8)))
 
@@ -168,6 +175,20 @@ def set_lr(state: GanState, lr: float) -> None:
         group["lr"] = lr
 
 
+def require_finite_weights(state: GanState) -> None:
+    """Refuse a state that must never become a checkpoint.
+
+    Raises:
+        DivergedError: A weight of G or D is not finite.
+    """
+    for name, player in (("G", state.G), ("D", state.D)):
+        if not parameters_finite(player):
+            raise DivergedError(
+                f"the weights of {name} must stay finite, got others at step {state.step}; "
+                "lower train.lr or raise train.r1_gamma"
+            )
+
+
 def require_finite(losses: dict[str, Tensor], step: int) -> dict[str, float]:
     """The losses as numbers.
 
@@ -177,5 +198,7 @@ def require_finite(losses: dict[str, Tensor], step: int) -> dict[str, float]:
     values = {name: float(loss) for name, loss in losses.items()}
     for name, value in values.items():
         if not math.isfinite(value):
-            raise DivergedError(f"{name} must stay finite, got {value} at step {step}; lower train.lr or raise train.r1_gamma")
+            raise DivergedError(
+                f"{name} must stay finite, got {value} at step {step}; lower train.lr or raise train.r1_gamma"
+            )
     return values

@@ -1,6 +1,8 @@
 """How many images each class of a corpus gets."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from ganaug.errors import DataError
 
@@ -28,3 +30,25 @@ def balance_counts(existing: Sequence[int]) -> list[int]:
         [1, 285, 180]
     """
     return [max(existing) - n or 1 for n in existing]
+
+
+def read_counts(file: str | Path, classes: Sequence[str]) -> list[int]:
+    """Images per class from a JSON object of names and numbers, in label order.
+
+    Raises:
+        DataError: The file holds none, or its names are not those of `classes`.
+    """
+    try:
+        counts = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        fact = getattr(error, "strerror", None) or error
+        raise DataError(f'{file}: must be JSON such as {{"cat": 300}}, got {fact}; mend the file') from error
+    if not isinstance(counts, dict) or not all(type(n) is int and n >= 0 for n in counts.values()):
+        raise DataError(
+            f'{file}: must be JSON of class names and numbers such as {{"cat": 300}}, got {str(counts)[:60]}'
+        )
+    unknown, missing = sorted(set(counts) - set(classes)), sorted(set(classes) - set(counts))
+    if unknown or missing:
+        what = f"the unknown {unknown[0]!r}" if unknown else f"none for {missing[0]!r}"
+        raise DataError(f"{file}: must give a number for each of {', '.join(classes[:8])}, got {what}; mend the file")
+    return [counts[name] for name in classes]

@@ -4,21 +4,15 @@ import logging
 from functools import lru_cache
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 
 from ganaug.data.labeled import LabeledImages
+from ganaug.data.memory import available_memory
 from ganaug.images import to_float
 
 log = logging.getLogger("ganaug")
-
-
-def available_memory(device: torch.device) -> int:
-    """Bytes that may still be taken on `device`."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
+ORDER = 1  # sets the stream of the epochs' orders apart from that of the training steps
 
 
 class Batches:
@@ -29,7 +23,8 @@ class Batches:
     of its free memory, else they stay where they are (memory-mapped or in RAM) and each batch is copied.
 
     Example:
-        >>> batches = Batches(data, 64, seed=0, device=torch.device("cpu"))
+        >>> from ganaug.data import load
+        >>> batches = Batches(load("sklearn:digits"), 64, seed=0, device=torch.device("cpu"))
         >>> batches[0][0].shape
         torch.Size([64, 1, 8, 8])
     """
@@ -60,7 +55,7 @@ class Batches:
         return stream[start : start + self.size]
 
     def _epoch(self, epoch: int) -> Tensor:
-        return torch.randperm(self.total, generator=torch.Generator().manual_seed(mix(self.seed, epoch)))
+        return torch.randperm(self.total, generator=torch.Generator().manual_seed(mix(self.seed, epoch, ORDER)))
 
 
 def mix(*numbers: int) -> int:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 
-from ganaug.data.batches import available_memory
 from ganaug.data.labeled import LabeledImages
+from ganaug.data.memory import allocate
 from ganaug.errors import DataError
 from ganaug.images import SUFFIXES, read_header, read_image
 
@@ -35,7 +34,8 @@ def load_folder(root: Path, size: tuple[int, int] | None, channels: int | None) 
     """Read every image under `root`/<class>/ (or `root`/train/<class>/ where that exists).
 
     Raises:
-        DataError: A missing or empty folder, no class folders, an empty class, an unreadable file, or mixed sizes without `size`.
+        DataError: A missing or empty folder, no class folders, an empty class, an unreadable file, or mixed sizes
+            without `size`.
     """
     root = resolve(root)
     classes, folders = class_folders(root)
@@ -55,60 +55,76 @@ def load_folder(root: Path, size: tuple[int, int] | None, channels: int | None) 
 
 
 def resolve(root: Path) -> Path:
-    """`root`/train where it exists, else `root`.
+    """`root`/train where it holds class folders, else `root`.
 
     Raises:
         DataError: There is no such folder, or it holds splits but no train.
     """
     if not root.is_dir():
-        raise DataError(
-            f"{root}: must be a folder with one sub-folder per class, got {'a file' if root.exists() else 'nothing there'}; check the path"
-        )
-    if (root / "train").is_dir():
+        what = "a file" if root.exists() else "nothing there"
+        raise DataError(f"{root}: must be a folder with one sub-folder per class, got {what}; check the path")
+    inside = sorted(folder.name for folder in subfolders(root))
+    if "train" in inside and subfolders(root / "train"):  # else it may be the class of trains
         return root / "train"
-    inside = [entry.name for entry in visible(root) if entry.is_dir()]
     if inside and set(inside) <= set(SPLITS):
         raise DataError(
-            f"{root}: must hold a train folder or class folders, got {sorted(inside)}; name one of them, as in {root / inside[0]}"
+            f"{root}: must hold class folders, or a train folder of them, got {inside}; "
+            f"name one of them, as in {root / inside[0]}"
         )
     return root
 
 
+def subfolders(folder: Path) -> list[Path]:
+    """The visible folders in `folder`, sorted by name."""
+    return sorted(entry for entry in visible(folder) if entry.is_dir())
+
+
 def class_folders(root: Path) -> tuple[list[str], list[Path]]:
-    """(class names, their folders) in label order: sorted by name, or as `corpus.json` says in a corpus of ours."""
-    folders = sorted(entry for entry in visible(root) if entry.is_dir())
+    """(class names, their folders) in label order: sorted by name, or as `corpus.json` says in a corpus of ours.
+
+    Raises:
+        DataError: There is no sub-folder, or `corpus.json` does not list the classes and those folders.
+    """
+    folders = subfolders(root)
     if not folders:
         raise DataError(
-            f"{root}: must have one sub-folder per class, got no sub-folder; put each class's images into a folder of its name"
+            f"{root}: must have one sub-folder per class, got no sub-folder; "
+            "put each class's images into a folder of its name"
         )
     try:
         corpus = json.loads((root / "corpus.json").read_text(encoding="utf-8"))
-        return list(corpus["classes"]), [root / name for name in corpus["directories"]]
+        by_class = dict(zip(corpus["classes"], corpus["directories"], strict=True))
     except FileNotFoundError:
         return [folder.name for folder in folders], folders
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{root / 'corpus.json'}: must list classes and directories, got {error}; run `ganaug check {root}`"
+            f"{root / 'corpus.json'}: must list classes and directories, got {error!r}; run `ganaug check {root}`"
         ) from error
+    if sorted(map(str, by_class.values())) != [folder.name for folder in folders]:
+        raise DataError(
+            f"{root / 'corpus.json'}: directories must be the folders there, got others; run `ganaug check {root}`"
+        )
+    return list(map(str, by_class)), [root / name for name in by_class.values()]
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """The image files of one class, sorted; files of other kinds are refused by name.
+    """The image files of one class, sorted; whatever else lies there is refused by name.
 
     Raises:
-        DataError: The class has no image, or holds a file that is none.
+        DataError: The class has no image, or holds something that is none.
     """
-    files = sorted(entry for entry in visible(folder) if entry.is_file()) if folder.is_dir() else []
-    if not files:
+    entries = sorted(visible(folder))
+    if not entries:
         raise DataError(
             f"{folder}: class {folder.name!r} must have an image, got none; add images or remove the folder"
         )
-    strange = [file for file in files if file.suffix.lower() not in SUFFIXES]
+    strange = [entry for entry in entries if not entry.is_file() or entry.suffix.lower() not in SUFFIXES]
     if strange:
+        what = "a folder" if strange[0].is_dir() else repr(strange[0].suffix or "no suffix")
         raise DataError(
-            f"{strange[0]}: must be an image file ({', '.join(sorted(SUFFIXES))}), got {strange[0].suffix or 'no suffix'!r}; move it elsewhere"
+            f"{strange[0]}: must be an image file ({', '.join(sorted(SUFFIXES))}), got {what}; move it elsewhere"
         )
-    return files
+    return entries
 
 
 def visible(folder: Path) -> list[Path]:
@@ -122,8 +138,8 @@ def _common_size(files: list[ImageFile], root: Path) -> tuple[int, int]:
         (usual, _), (odd, _) = sizes.most_common(2)
         example = next(file.path for file in files if file.size == odd)
         raise DataError(
-            f"{root}: images must have one size, got {len(sizes)} ({example} is {odd[0]} x {odd[1]}, most are {usual[0]} x {usual[1]}); "
-            f"set one with --set data.resolution={min(usual)}"
+            f"{root}: images must have one size, got {len(sizes)} ({example} is {odd[0]} x {odd[1]}, "
+            f"most are {usual[0]} x {usual[1]}); set one with --set data.resolution={min(usual)}"
         )
     return files[0].size
 
@@ -150,11 +166,3 @@ def _decode(files: list[ImageFile], size: tuple[int, int], channels: int) -> np.
 
     Parallel(n_jobs=-1, prefer="threads", require="sharedmem")(delayed(decode)(i) for i in range(len(files)))
     return pixels
-
-
-def allocate(shape: tuple[int, ...]) -> np.ndarray:
-    """uint8 zeros in memory, or in an unnamed file where they would fill over half of free memory."""
-    if np.prod(shape, dtype=np.int64) <= available_memory(torch.device("cpu")) // 2:
-        return np.zeros(shape, np.uint8)
-    log.info("the images fill over half of free memory: they are memory-mapped from disk")
-    return np.memmap(tempfile.TemporaryFile(), np.uint8, "w+", shape=shape)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganaug.data.memory import allocate
 from ganaug.errors import DataError
 
 
@@ -24,7 +25,8 @@ class LabeledImages:
         source: What the user called the set.
 
     Raises:
-        DataError: Fewer than two classes, a class without images, or labels out of range.
+        DataError: Fewer than two classes, a name twice, images that are not uint8 [N, C, H, W], or labels that are not
+            int64 [N] in [0, K).
     """
 
     images: Tensor
@@ -34,18 +36,36 @@ class LabeledImages:
     source: str = "images"
 
     def __post_init__(self) -> None:
-        if len(self.classes) < 2:
-            raise DataError(
-                f"{self.source}: must have two classes or more, got {list(self.classes)}; a classifier needs something to tell apart"
-            )
+        self._require_classes()
+        for name, tensor, dtype, shape in (
+            ("images", self.images, torch.uint8, "[N, C, H, W]"),
+            ("labels", self.labels, torch.int64, "[N]"),
+        ):
+            if tensor.dtype != dtype or tensor.ndim != shape.count(",") + 1:
+                raise DataError(
+                    f"{self.source}: {name} must be {dtype} {shape}, got {tensor.dtype} {list(tensor.shape)}; "
+                    "convert them"
+                )
         if not len(self.images) == len(self.labels) == len(self.names):
             raise DataError(
-                f"{self.source}: must have one label per image, got {len(self.images)} images and {len(self.labels)} labels"
+                f"{self.source}: must have one label and one name per image, got {len(self.images)} images, "
+                f"{len(self.labels)} labels and {len(self.names)} names; add what is missing"
             )
         if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
             raise DataError(
-                f"{self.source}: labels must lie in [0, {len(self.classes)}), got {int(self.labels.min())} to {int(self.labels.max())}"
+                f"{self.source}: labels must lie in [0, {len(self.classes)}), "
+                f"got {int(self.labels.min())} to {int(self.labels.max())}; number the classes from 0"
             )
+
+    def _require_classes(self) -> None:
+        if len(self.classes) < 2:
+            raise DataError(
+                f"{self.source}: must have two classes or more, got {list(self.classes)}; "
+                "a classifier needs something to tell apart"
+            )
+        if len(set(self.classes)) < len(self.classes):
+            twice = next(name for name in self.classes if self.classes.count(name) > 1)
+            raise DataError(f"{self.source}: class names must differ, got {twice!r} twice; rename or merge them")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -82,12 +102,12 @@ class LabeledImages:
         return torch.bincount(self.labels, minlength=self.num_classes)
 
     def subset(self, indices: Sequence[int] | Tensor, source: str | None = None) -> "LabeledImages":
-        """The images at `indices`, in that order."""
+        """The images at `indices`, in that order; memory-mapped where they are too many for memory."""
         index = torch.as_tensor(indices, dtype=torch.int64)
+        images = torch.from_numpy(allocate((len(index), *self.shape)))
+        torch.index_select(self.images, 0, index, out=images)
         names = tuple(self.names[i] for i in index.tolist())
-        return replace(
-            self, images=self.images[index], labels=self.labels[index], names=names, source=source or self.source
-        )
+        return replace(self, images=images, labels=self.labels[index], names=names, source=source or self.source)
 
     @cached_property
     def hashes(self) -> list[str]:
@@ -131,7 +151,8 @@ def align(data: LabeledImages, like: LabeledImages | tuple[str, ...]) -> Labeled
     if odd:
         side = "only there" if odd[0] in data.classes else "missing there"
         raise DataError(
-            f"{data.source}: classes must be {list(classes)[:8]}, got {list(data.classes)[:8]}; {odd[0]!r} is {side}"
+            f"{data.source}: classes must be {list(classes)[:8]}, got {list(data.classes)[:8]}; "
+            f"{odd[0]!r} is {side}: rename, add or remove it"
         )
     order = torch.tensor([classes.index(name) for name in data.classes])
     return replace(data, labels=order[data.labels], classes=classes)

@@ -1,7 +1,8 @@
 """`load`: everything that DATA can be, turned into LabeledImages."""
 
 import difflib
-import zipfile
+import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import torch
 from ganaug.data.folder import load_folder
 from ganaug.data.labeled import LabeledImages, require_images
 from ganaug.errors import DataError
-from ganaug.images import MIN_SIDE, MODES, fit, to_pil
+from ganaug.images import MIN_SIDE, MODES, convert, fit, to_pil
 
+log = logging.getLogger("ganaug")
 DIGITS = "sklearn:digits"
 KNOWN = ("a folder with one sub-folder per class", f"{DIGITS}[:train|test]", "an .npz file")
 
@@ -23,8 +25,8 @@ def load(
     """Read a labelled image set.
 
     Args:
-        source: A folder with one sub-folder per class (its `train/` where that exists), `sklearn:digits[:train|test]`, or an
-            `.npz` with `images` uint8 [N, H, W[, C]], `labels` [N] and optionally `classes` [K].
+        source: A folder with one sub-folder per class (its `train/` where that exists), `sklearn:digits[:train|test]`,
+            or an `.npz` with `images` uint8 [N, H, W[, C]], `labels` [N] and optionally `classes` [K].
         resolution: (height, width) or one side in px; None keeps the images' own size.
         channels: 1, 3 or 4; None keeps what most images have.
 
@@ -36,6 +38,7 @@ def load(
         (1, 8, 8)
     """
     size = (resolution, resolution) if isinstance(resolution, int) else resolution
+    _require_form(size, channels)
     name = str(source)
     if name.startswith(DIGITS):
         return _reshape(_digits(name), size, channels)
@@ -48,6 +51,13 @@ def load(
             + (f"; did you mean {close[0]!r}?" if close else "; check the spelling")
         )
     return require_images(load_folder(Path(source), size, channels))
+
+
+def _require_form(size: tuple[int, int] | None, channels: int | None) -> None:
+    if size is not None and min(size) < MIN_SIDE:
+        raise DataError(f"resolution must be {MIN_SIDE} px or more, got {min(size)}; choose a larger one")
+    if channels is not None and channels not in MODES:
+        raise DataError(f"channels must be 1, 3 or 4, got {channels}; leave them out to keep what most images have")
 
 
 def _digits(name: str) -> LabeledImages:
@@ -78,42 +88,52 @@ def _digits(name: str) -> LabeledImages:
 def _npz(path: Path) -> LabeledImages:
     if not path.is_file():
         raise DataError(f"{path}: must be an .npz file, got nothing there; check the path")
+    arrays = _arrays(path)
+    if not {"images", "labels"} <= set(arrays):
+        raise DataError(
+            f"{path}: must hold the arrays 'images' and 'labels', got {list(arrays)}; save them under these names"
+        )
+    images = _nchw(path, arrays["images"])
+    classes, labels = _class_names(path, arrays["labels"], arrays.get("classes"))
+    names = tuple(f"row {i}" for i in range(len(images)))
+    return require_images(LabeledImages(images, labels, classes, names, str(path)))
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays that matter, none of them pickled."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if not {"images", "labels"} <= set(arrays.files):
-                raise DataError(
-                    f"{path}: must hold the arrays 'images' and 'labels', got {arrays.files}; save them under these names"
-                )
-            images, labels = arrays["images"], arrays["labels"]
-            classes = arrays["classes"].tolist() if "classes" in arrays.files else None
-    except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise DataError(f"{path}: must be an .npz of plain arrays, got {error}; write it with numpy.savez") from error
-    classes, labels = _class_names(path, labels, classes)
-    return require_images(
-        LabeledImages(_nchw(path, images), labels, classes, tuple(f"row {i}" for i in range(len(images))), str(path))
-    )
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: np.asarray(archive[name]) for name in archive.files}
+    except Exception as error:  # numpy, zipfile and zlib each have their own words for damage
+        fact = str(error).partition("\n")[0] or type(error).__name__
+        raise DataError(f"{path}: must be an .npz of plain arrays, got: {fact}; write it with numpy.savez") from error
 
 
 def _nchw(path: Path, images: np.ndarray) -> torch.Tensor:
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise DataError(
-            f"{path}: images must be uint8 [N, H, W] or [N, H, W, C], got {images.dtype} {list(images.shape)}; convert them first"
+            f"{path}: images must be uint8 [N, H, W] or [N, H, W, C], got {images.dtype} {list(images.shape)}; "
+            "convert them first"
         )
     images = images[..., None] if images.ndim == 3 else images
     if not len(images) or images.shape[-1] not in MODES or min(images.shape[1:3]) < MIN_SIDE:
         raise DataError(
-            f"{path}: images must have sides of {MIN_SIDE} px or more and 1, 3 or 4 channels, got {list(images.shape)}; check the axes"
+            f"{path}: images must have sides of {MIN_SIDE} px or more and 1, 3 or 4 channels, "
+            f"got {list(images.shape)}; check the axes"
         )
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
-def _class_names(path: Path, labels: np.ndarray, classes: list[Any] | None) -> tuple[tuple[str, ...], torch.Tensor]:
+def _class_names(path: Path, labels: np.ndarray, classes: np.ndarray | None) -> tuple[tuple[str, ...], torch.Tensor]:
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise DataError(
-            f"{path}: labels must be integers [N], got {labels.dtype} {list(labels.shape)}; save one class number per image"
+            f"{path}: labels must be integers [N], got {labels.dtype} {list(labels.shape)}; "
+            "save one class number per image"
         )
     if classes is not None:
-        return tuple(map(str, classes)), torch.from_numpy(labels.astype(np.int64))
+        if classes.ndim != 1:
+            raise DataError(f"{path}: classes must be names [K], got shape {list(classes.shape)}; save one per class")
+        return tuple(map(str, classes.tolist())), torch.from_numpy(labels.astype(np.int64))
     values, numbers = np.unique(labels, return_inverse=True)
     return tuple(map(str, values.tolist())), torch.from_numpy(numbers.astype(np.int64))
 
@@ -123,5 +143,6 @@ def _reshape(data: LabeledImages, size: tuple[int, int] | None, channels: int | 
     wanted = (channels or data.shape[0], *(size or data.shape[1:]))
     if wanted == data.shape:
         return data
-    images = np.stack([fit(to_pil(image).convert(MODES[wanted[0]]), wanted[1:]) for image in data.images.numpy()])
-    return LabeledImages(torch.from_numpy(images), data.labels, data.classes, data.names, data.source)
+    log.info("%s: all %d images are fitted to %d channel(s), %d x %d px", data.source, len(data), *wanted)
+    images = np.stack([fit(convert(to_pil(image), wanted[0]), wanted[1:]) for image in data.images.numpy()])
+    return replace(data, images=torch.from_numpy(images))

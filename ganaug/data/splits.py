@@ -26,7 +26,8 @@ def hold_out(data: LabeledImages, fraction: float, seed: int = 0) -> tuple[Label
         held += _first_share(groups, fraction)
     if not held:
         raise DataError(
-            f"{data.source}: a class must have two different images to hold one out, got none; add images or pass --val DATA"
+            f"{data.source}: a class must have two different images to hold one out, got none; "
+            "add images or pass --val DATA"
         )
     mask = torch.zeros(len(data), dtype=torch.bool)
     mask[torch.tensor(held)] = True
@@ -64,9 +65,10 @@ def _groups_by_class(data: LabeledImages) -> list[list[list[int]]]:
     groups: dict[str, list[int]] = defaultdict(list)
     for i, h in enumerate(data.hashes):
         groups[h].append(i)
+    labels = data.targets
     by_class: list[list[list[int]]] = [[] for _ in data.classes]
     for h in sorted(groups):
-        by_class[int(data.labels[groups[h][0]])].append(groups[h])
+        by_class[min(labels[i] for i in groups[h])].append(groups[h])
     return by_class
 
 

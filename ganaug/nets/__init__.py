@@ -1,6 +1,7 @@
 """Pairs of networks. A row of NETS is all it takes to add a pair; every row obeys the same two signatures.
 
-Generator(shape, num_classes, width, z_dim): z [N, z_dim], labels int64 [N] -> images [N, *shape] in [-1, 1].
+Generator(shape, num_classes, width, z_dim): z [N, z_dim], labels int64 [N] -> images [N, *shape], of which [-1, 1] is
+visible.
 Trunk(shape, width): images [N, *shape] -> features [N, out_features].
 """
 

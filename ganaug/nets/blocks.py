@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, leaky_relu
 
 SLOPE = 0.2
-GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through conv and leaky ReLU (He et al. 2015, arXiv:1502.01852)
+GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through conv and leaky ReLU (He 2015, arXiv:1502.01852)
 
 
 def levels(height: int, width: int) -> int:
@@ -44,9 +44,13 @@ def crop(x: Tensor, height: int, width: int) -> Tensor:
 
 
 def double(x: Tensor) -> Tensor:
-    """Twice the sides, each pixel repeated; its gradient is a plain sum, the same in every run on a GPU too."""
+    """Twice the sides: each pixel repeated, then blurred by [1, 2, 1] along both (Zhang 2019, arXiv:1904.11486).
+
+    Bilinear in effect, but of operations whose gradients are the same in every run on a GPU too.
+    """
     n, c, h, w = x.shape
-    return x[:, :, :, None, :, None].expand(n, c, h, 2, w, 2).reshape(n, c, 2 * h, 2 * w)
+    x = x[:, :, :, None, :, None].expand(n, c, h, 2, w, 2).reshape(n, c, 2 * h, 2 * w)
+    return avg_pool2d(avg_pool2d(x, 2, 1, padding=1, count_include_pad=False), 2, 1)
 
 
 def halve(x: Tensor) -> Tensor:

@@ -1,4 +1,9 @@
-"""DCGAN (Radford et al. 2016, arXiv:1511.06434), for any H x W and conditional through its input (Mirza 2014, arXiv:1411.1784)."""
+"""DCGAN (Radford et al. 2016, arXiv:1511.06434), for any H x W.
+
+Conditional through its input (Mirza and Osindero 2014, arXiv:1411.1784).
+"""
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +31,7 @@ class DcganGenerator(nn.Module):
         self.start = (sizes[0], *coarsest(height, side))
         self.input = nn.Linear(z_dim + num_classes, sizes[0] * self.start[1] * self.start[2])
         layers: list[nn.Module] = [nn.BatchNorm2d(sizes[0]), nn.ReLU()]
-        for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+        for inputs, outputs in pairwise(sizes):
             layers += [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(sizes[-1], channels, 4, 2, 1))
         self.apply(_published_init)
@@ -45,7 +50,7 @@ class DcganTrunk(nn.Module):
         count = levels(height, side)
         sizes = [channels, *widths(width, count - 1)]
         layers: list[nn.Module] = []
-        for level, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for level, (inputs, outputs) in enumerate(pairwise(sizes)):
             norm = [nn.BatchNorm2d(outputs)] if level else []  # none on the first layer (section 3)
             layers += [nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not level), *norm, nn.LeakyReLU(SLOPE)]
         self.layers = nn.Sequential(*layers, nn.Flatten())

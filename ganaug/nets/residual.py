@@ -3,6 +3,8 @@
 Without normalisation no sample depends on its neighbours in the batch, and the penalties mean what they say.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +12,7 @@ from ganaug.nets.blocks import Residual, act, coarsest, conv, crop, double, halv
 
 
 def blocks(sizes: list[int], height: int, width: int) -> nn.ModuleList:
-    """A residual block for every level, the finest first; above 40 px the finest level keeps only its outer convolution.
+    """A residual block for every level, the finest first; above 40 px the finest level has none.
 
     There it would cost as much as all others together do at 32 px, for detail that the outer convolution can draw.
     """
@@ -33,7 +35,7 @@ class ResidualGenerator(nn.Module):
         self.label = nn.Embedding(num_classes, z_dim)
         self.input = nn.Linear(2 * z_dim, sizes[0] * self.start[1] * self.start[2])
         self.blocks = blocks(sizes[::-1], height, side)[::-1]
-        self.widen = nn.ModuleList(conv(a, b, 1, gain=1.0) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.widen = nn.ModuleList(conv(a, b, 1, gain=1.0) for a, b in pairwise(sizes))
         self.output = conv(sizes[-1], channels, gain=0.5)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
@@ -54,7 +56,7 @@ class ResidualTrunk(nn.Module):
         self.out_features = sizes[-1]
         self.input = conv(channels, sizes[0], gain=1.0)
         self.blocks = blocks(sizes, height, side)
-        self.widen = nn.ModuleList(conv(a, b, 1, gain=1.0) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.widen = nn.ModuleList(conv(a, b, 1, gain=1.0) for a, b in pairwise(sizes))
         rows, columns = coarsest(height, side)
         self.output = nn.Linear(sizes[-1] * rows * columns, self.out_features)
 

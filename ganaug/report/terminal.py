@@ -24,12 +24,14 @@ def summary_table(result: dict[str, Any]) -> Table:
     """
     why = part(result, "recommendation").get("why")
     caption = Text(as_sentence(why), style="default not italic") if why else None
-    table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
-    table.add_column("arm", overflow="fold")
+    table = Table(
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, caption=caption, caption_justify="left"
+    )  # all columns fit into 80
+    table.add_column("arm", overflow="fold", min_width=17)
     metric = str(part(result, "gain").get("metric") or "accuracy").replace("_", " ")
     for heading in (metric, "sd", "points", "95 % interval", "p"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict")
+    table.add_column("verdict", overflow="fold", min_width=12)
     for arm in arms(result):
         table.add_row(*_cells(result, arm), style="bold" if is_headline(result, arm) else None)
     return table

@@ -1,7 +1,9 @@
 """Recipe in, run folder out."""
 
+from ganaug.run.folder import recorded_val as recorded_val
 from ganaug.run.loop import execute as execute
 from ganaug.run.loop import train as train
+from ganaug.run.meter import meter as meter
 from ganaug.run.planning import VAL_FRACTION as VAL_FRACTION
 from ganaug.run.planning import Plan as Plan
 from ganaug.run.planning import Val as Val

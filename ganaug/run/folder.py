@@ -6,6 +6,7 @@ run.json is written last but one and marks a run complete; whatever is killed be
 checkpoint that verifies, or from the start.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,19 +18,21 @@ import torch
 from torch import Tensor
 
 from ganaug.checkpoint import (
+    clean,
     dump_module,
     dump_optimizer,
+    folder_of,
     latest_checkpoint,
     load_module,
     load_optimizer,
-    read_sealed,
+    read_checkpoint,
     save_checkpoint,
 )
 from ganaug.data import LabeledImages
 from ganaug.errors import ModelError, OutputError
 from ganaug.images import encode_png, grid
 from ganaug.recipe import dump_recipe
-from ganaug.run.planning import Plan
+from ganaug.run.planning import VAL_FRACTION, Plan, Val
 from ganaug.synthesis import Architecture, Synthesizer
 from ganaug.training import GanState, Progress
 
@@ -65,6 +68,15 @@ def open_run(todo: Plan, out: Path, *, resume: bool) -> bool:
     _replace(out / "recipe.toml", dump_recipe(todo.recipe))
     _replace(out / "run.json", json.dumps({"status": "training", **todo.facts(), **todo.sources()}, indent=1))
     return False
+
+
+def recorded_val(out: Path) -> Val:
+    """How the run in `out` cut its validation split; one fifth where there is no such run."""
+    try:
+        spec = json.loads((out / "run.json").read_text(encoding="utf-8"))["val"]
+        return spec.get("source") or float(spec["fraction"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return VAL_FRACTION
 
 
 def architecture(todo: Plan) -> Architecture:
@@ -105,7 +117,7 @@ def keep(todo: Plan, state: GanState, out: Path, scores: Scores) -> None:
         "opt_D.safetensors": dump_optimizer(state.opt_D),
         "state.json": json.dumps({"step": state.step, "scores": scores.by_step}).encode(),
     }
-    save_checkpoint(out / "checkpoints", state.step, payload, keep=(scores.best,))
+    save_checkpoint(out / "checkpoints", state.step, payload, keep=(scores.best,) if scores.by_step else ())
 
 
 def restore(state: GanState, out: Path) -> Scores:
@@ -115,7 +127,7 @@ def restore(state: GanState, out: Path) -> Scores:
         _truncate_log(out / "progress.jsonl", 0)
         return Scores()
     step, payload = found
-    where = out / "checkpoints" / f"step-{step:09d}"
+    where = folder_of(out / "checkpoints", step)
     for name, module in (("G", state.G), ("D", state.D), ("G_ema", state.G_ema)):
         load_module(module, payload[f"{name}.safetensors"], str(where / f"{name}.safetensors"))
     for name, optimizer in (("opt_G", state.opt_G), ("opt_D", state.opt_D)):
@@ -128,8 +140,9 @@ def restore(state: GanState, out: Path) -> Scores:
 
 def export(todo: Plan, state: GanState, out: Path, scores: Scores, seconds: float) -> Synthesizer:
     """Ship the best checkpoint's averaged generator as RUN/generator, then mark the run complete."""
-    best = out / "checkpoints" / f"step-{scores.best:09d}"
-    load_module(state.G_ema, read_sealed(best)["G_ema.safetensors"], str(best / "G_ema.safetensors"))
+    root, name = out / "checkpoints", "G_ema.safetensors"
+    payload = read_checkpoint(root, scores.best)
+    load_module(state.G_ema, payload[name], str(folder_of(root, scores.best) / name))
     result = {
         "best_step": scores.best,
         "validation_distance": scores.by_step[scores.best],
@@ -138,9 +151,13 @@ def export(todo: Plan, state: GanState, out: Path, scores: Scores, seconds: floa
     }
     facts = {**todo.facts(), **result}
     synth = Synthesizer(state.G_ema, architecture(todo), facts, str(todo.device))
+    clean(out)
     shutil.rmtree(out / "generator", ignore_errors=True)
     synth.save(out / "generator")
-    _replace(out / "run.json", json.dumps({"status": "complete", **facts, **todo.sources(), "scores": scores.by_step}, indent=1))
+    _replace(
+        out / "run.json",
+        json.dumps({"status": "complete", **facts, **todo.sources(), "scores": scores.by_step}, indent=1),
+    )
     return Synthesizer.load(out, str(todo.device))
 
 
@@ -156,25 +173,31 @@ def save_grid(synth: Synthesizer, path: Path) -> None:
 def _reopen(todo: Plan, out: Path) -> bool:
     try:
         facts = json.loads((out / "run.json").read_text(encoding="utf-8"))
-        status, splits, recipe = facts["status"], facts["splits"], facts["recipe"]
-    except FileNotFoundError as error:
+        complete, splits = facts["status"] == "complete", {name: facts["splits"][name] for name in ("train", "val")}
+        recipe = {table: dict(facts["recipe"][table]) for table in ("data", "nets", "train")}
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(f"{out} must hold a run to resume, got none; leave --resume out to start one") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{out / 'run.json'} must describe the run, got {error}; start another run") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{out / 'run.json'} must describe the run, got {error!r}; start another run") from error
     _require_same(out, "training images", splits["train"], todo.train)
     _require_same(out, "validation images", splits["val"], todo.val)
     wanted = todo.recipe.model_dump(mode="json")
-    for table in ("data", "nets", "train"):
-        odd = [key for key, value in wanted[table].items() if recipe[table].get(key) != value]
+    for table, values in recipe.items():
+        odd = [key for key, value in wanted[table].items() if values.get(key) != value]
         if odd:
-            old, new = recipe[table].get(odd[0]), wanted[table][odd[0]]
-            raise ModelError(f"{out} must be resumed with {table}.{odd[0]} = {old}, got {new}; use the first command's options")
-    return status == "complete"
+            old, new = values.get(odd[0]), wanted[table][odd[0]]
+            raise ModelError(
+                f"{out} must be resumed with {table}.{odd[0]} = {old}, got {new}; use the first command's options"
+            )
+    return complete
 
 
 def _require_same(out: Path, what: str, fingerprint: str, data: LabeledImages) -> None:
     if fingerprint != data.fingerprint:
-        raise ModelError(f"{out} must be resumed with the same {what}, got others in {data.source}; train a new run")
+        raise ModelError(
+            f"{out} must be resumed with the same {what}, got others in {data.source}; "
+            "pass the first command's DATA and --val"
+        )
 
 
 def _truncate_log(path: Path, step: int) -> None:
@@ -185,11 +208,12 @@ def _truncate_log(path: Path, step: int) -> None:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a log; one cut by a kill is passed over."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    """The whole lines of a log; what a kill or the disk damaged is passed over, for nothing is decided by it."""
+    kept = []
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        with contextlib.suppress(ValueError):
+            kept.append(json.loads(line))
+    return [line for line in kept if isinstance(line, dict) and {"step", "seconds"} <= line.keys()]
 
 
 def _replace(path: Path, text: str) -> None:

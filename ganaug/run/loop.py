@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from ganaug.auto import describe
 from ganaug.conditioning import CLASS_HEADS, Discriminator
@@ -18,6 +16,7 @@ from ganaug.nets import NETS
 from ganaug.recipe import Recipe, load_recipe
 from ganaug.run.folder import architecture, export, keep, open_run, record, restore, seconds_so_far
 from ganaug.run.judge import Judge
+from ganaug.run.meter import meter
 from ganaug.run.planning import VAL_FRACTION, Plan, Val, plan
 from ganaug.run.signals import stop_signals
 from ganaug.synthesis import Synthesizer
@@ -69,24 +68,27 @@ def execute(todo: Plan, out: Path, *, resume: bool = False, quiet: bool = False)
     if open_run(todo, out, resume=resume):
         log.info("%s is complete already; nothing was changed", out)
         return Synthesizer.load(out, str(todo.device))
-    log.info("%s", describe(todo.recipe, todo.train))
+    for line in (*todo.choices, describe(todo.recipe, todo.train)):
+        log.info("%s", line)
     state, objective = build(todo)
     scores = restore(state, out)
     judge, before, start, first = Judge.of(todo), seconds_so_far(out), time.monotonic(), state.step
     batches = Batches(todo.train, todo.recipe.train.batch_size or 0, objective.seed, todo.device)
     every, steps = todo.recipe.train.checkpoint_every or 1, todo.recipe.train.steps or 1
-    with progress_bar(quiet) as bar, stop_signals() as stopped:
-        task = bar.add_task("train", total=steps, completed=state.step, status="")
+    with meter("train", steps, done=state.step, quiet=quiet) as report, stop_signals() as stopped:
         for progress in train_steps(state, batches, objective, steps=steps, tick=math.gcd(every, 10)):
             seconds = time.monotonic() - start
             rate = (progress.step - first) * batches.size / seconds
             record(out, progress, before + seconds, rate)
-            bar.update(task, completed=progress.step, status=status(progress, rate))
-            if stopped or progress.step % every == 0 or progress.step == steps:
+            report(progress.step, status(progress, rate))
+            due = progress.step % every == 0 or progress.step == steps
+            if due:  # only then: which checkpoint is best must not depend on when a run was stopped
                 scores.by_step[state.step] = judge(state.G_ema, architecture(todo))
+            if due or stopped:
                 keep(todo, state, out, scores)
             if stopped:
-                raise InterruptedRun(f"{out}: stopped after step {state.step}, all is saved; go on with --resume", stopped[0])
+                saved = f"{out}: stopped after step {state.step}, all is saved; go on with --resume"
+                raise InterruptedRun(saved, stopped[0])
     return export(todo, state, out, scores, before + time.monotonic() - start)
 
 
@@ -107,7 +109,7 @@ def build(todo: Plan) -> tuple[GanState, Objective]:
         penalty_every=t.penalty_every,
         policy=t.augment or "none",
         augment_p=t.augment_p or 0.0,
-        lr=t.lr,
+        lr=t.lr or 0.0,
         betas=(t.beta1, t.beta2),
         final_lr=t.final_lr,
         ema_images=t.ema_images or 1.0,
@@ -116,13 +118,7 @@ def build(todo: Plan) -> tuple[GanState, Objective]:
     return GanState.start(G.to(todo.device), D.to(todo.device), objective), objective
 
 
-def progress_bar(quiet: bool) -> Bar:
-    """Step, losses, images/s and time left on one line."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[status]}"))
-    return Bar(*columns, TimeRemainingColumn(), disable=quiet)
-
-
 def status(progress: Progress, rate: float) -> str:
-    """The losses and the rate, for the bar."""
+    """The losses and the rate, for the meter."""
     d, g = progress.losses["D/adversarial"], progress.losses["G/adversarial"]
     return f"D {d:.3f}  G {g:.3f}  {rate:,.0f} images/s"

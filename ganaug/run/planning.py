@@ -46,9 +46,7 @@ class Plan:
         return {"data": self.train.source, "val": self.val_spec}
 
 
-def plan(
-    data: LabeledImages, recipe: Recipe, *, val: Val = VAL_FRACTION, device: str = "auto"
-) -> Plan:
+def plan(data: LabeledImages, recipe: Recipe, *, val: Val = VAL_FRACTION, device: str = "auto") -> Plan:
     """Cut the validation split and complete the recipe, without training.
 
     Raises:
@@ -63,7 +61,7 @@ def plan(
 
 def split(data: LabeledImages, val: Val) -> tuple[LabeledImages, LabeledImages, dict[str, Any]]:
     """(training images, validation images, how they were told apart)."""
-    if isinstance(val, float):
+    if isinstance(val, int | float):
         return (*hold_out(data, val), {"fraction": val})
     val = val if isinstance(val, LabeledImages) else load(val, resolution=data.shape[1:], channels=data.shape[0])
     require_same_shape(val, data)

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,18 +10,28 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 from torch import Tensor, nn
 
-from ganaug.checkpoint import dump_module, load_module, parameters_finite, read_sealed, write_sealed
 from ganaug.auto import pick_device
+from ganaug.checkpoint import ANOTHER, dump_module, load_module, parameters_finite, read_sealed, write_sealed
 from ganaug.errors import DataError, ModelError
-from ganaug.images import encode_png, from_pil, grid, to_uint8
+from ganaug.images import MODES, encode_png, from_pil, grid, to_uint8
 from ganaug.nets import NETS
 
-BATCH = 32  # every image is rendered in a batch of this size, so that its pixels never depend on how many were asked for
+BATCH = 32  # every image is rendered in a batch of this size, so its pixels never depend on how many were asked for
 PROBES = 8
 TOLERANCE = 1.0  # mean difference, in steps of 1/255, between a probe and its stored picture
+
+
+def _known_channels(channels: int) -> int:
+    if channels not in MODES:
+        raise ValueError(f"channels must be 1, 3 or 4, got {channels}")
+    return channels
+
+
+Channels = Annotated[int, AfterValidator(_known_channels)]
+Side = Annotated[int, Field(ge=8, le=4096)]
 
 
 class Architecture(BaseModel):
@@ -33,13 +42,19 @@ class Architecture(BaseModel):
     name: str
     width: Annotated[int, Field(ge=4, le=1024)]
     z_dim: Annotated[int, Field(ge=1, le=4096)]
-    shape: tuple[Literal[1, 3, 4], Annotated[int, Field(ge=8, le=4096)], Annotated[int, Field(ge=8, le=4096)]]
+    shape: tuple[Channels, Side, Side]
     classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=100_000)]
 
     def build(self) -> nn.Module:
-        """The untrained generator."""
+        """The untrained generator.
+
+        Raises:
+            ModelError: There is no architecture of that name.
+        """
         if self.name not in NETS:
-            raise ModelError(f"the architecture must be one of {', '.join(NETS)}, got {self.name!r}; a newer ganaug may know it")
+            raise ModelError(
+                f"the architecture must be one of {', '.join(NETS)}, got {self.name!r}; a newer ganaug may know it"
+            )
         return NETS[self.name].generator(self.shape, len(self.classes), self.width, self.z_dim)
 
 
@@ -48,8 +63,8 @@ class Probes(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int
-    labels: tuple[int, ...]
+    seed: NonNegativeInt
+    labels: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1, max_length=64)]
     png: str  # base64, the images in one row
 
 
@@ -116,14 +131,18 @@ class Synthesizer:
             uint8 images [N, C, H, W] and int64 labels [N], on the CPU.
 
         Raises:
-            DataError: A label is unknown, or `indices` is not one per label.
+            DataError: A label is unknown, or `indices` is not one number of 0 or more per label.
         """
         labels = torch.as_tensor(labels, dtype=torch.int64).cpu()
-        index = torch.arange(len(labels)) if indices is None else torch.as_tensor(indices, dtype=torch.int64)
-        if len(index) != len(labels):
-            raise DataError(f"indices must be one per label, got {len(index)} for {len(labels)}; leave them out to count from 0")
-        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(self.classes):
-            raise DataError(f"labels must lie in [0, {len(self.classes)}), got {labels.tolist()[:8]}; the classes are {list(self.classes)[:8]}")
+        self._require_labels(labels)
+        index = torch.arange(len(labels)) if indices is None else torch.as_tensor(indices, dtype=torch.int64).cpu()
+        if index.shape != labels.shape:
+            raise DataError(
+                f"indices must be one per label, got shape {list(index.shape)} for {list(labels.shape)}; "
+                "leave them out to count from 0"
+            )
+        if len(index) and int(index.min()) < 0:
+            raise DataError(f"indices must be 0 or more, got {int(index.min())}; every sequence begins at 0")
         images = torch.empty(len(labels), *self.shape, dtype=torch.uint8)
         for start in range(0, len(labels), BATCH):
             part = slice(start, start + BATCH)
@@ -135,9 +154,14 @@ class Synthesizer:
 
         Raises:
             ModelError: The weights are not finite.
+            OutputError: `folder` holds something already.
+            DiskFullError: There is no room; nothing stays.
         """
         if not parameters_finite(self.G):
-            raise ModelError(f"{folder}: a generator must have finite weights to be exported; train again with a lower train.lr")
+            raise ModelError(
+                f"{folder}: a generator must have finite weights to be exported, got others; "
+                "train again with a lower train.lr"
+            )
         card = Card(architecture=self.architecture, sha256=self.hash, provenance=self.provenance, probes=self._probes())
         content = card.model_dump_json(indent=1, by_alias=True).encode()
         write_sealed(folder, {"generator.safetensors": dump_module(self.G), "generator.json": content})
@@ -152,14 +176,22 @@ class Synthesizer:
         folder = generator_folder(Path(path))
         payload = read_sealed(folder)
         card = _read_card(folder, payload)
-        with torch.device("meta"):  # names and shapes are compared before a byte is allocated
+        with torch.device("meta"):  # whatever size the card claims, only the tensors that are there take memory
             G = card.architecture.build()
-        G = G.to_empty(device="cpu")
         load_module(G, payload["generator.safetensors"], str(folder / "generator.safetensors"))
         synth = cls(G, card.architecture, card.provenance, device)
         synth.folder = folder.resolve()
         synth._verify(card, folder)
         return synth
+
+    def _require_labels(self, labels: Tensor) -> None:
+        if labels.ndim != 1:
+            raise DataError(f"labels must be a list of class numbers [N], got shape {list(labels.shape)}; flatten them")
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(self.classes):
+            raise DataError(
+                f"labels must lie in [0, {len(self.classes)}), got {labels.tolist()[:8]}; "
+                f"the classes are {list(self.classes)[:8]}"
+            )
 
     def _render(self, labels: Tensor, seed: int, indices: Tensor) -> Tensor:
         """At most BATCH images, padded to exactly BATCH."""
@@ -177,30 +209,34 @@ class Synthesizer:
 
     def _verify(self, card: Card, folder: Path) -> None:
         if self.hash != card.sha256:
-            raise ModelError(f"{folder / 'generator.json'} must name the sha256 of the weights beside it, got another; use another copy")
+            raise ModelError(
+                f"{folder / 'generator.json'} must name the sha256 of the weights beside it, got another; {ANOTHER}"
+            )
         probes = card.probes
-        expected = _decode(probes.png, folder)
         rendered = grid(self.sample(probes.labels, seed=probes.seed)[0], columns=len(probes.labels), gap=0)
-        difference = np.abs(rendered.astype(float) - expected).mean() if expected.shape == rendered.shape else np.inf
+        difference = np.abs(rendered.astype(float) - _decode(probes.png, rendered.shape, folder)).mean()
         if difference > TOLERANCE:
             raise ModelError(
-                f"{folder} must render its probes here as where it was made, got a mean difference of {difference:.1f}/255; "
-                "check the torch version and device"
+                f"{folder} must render its probes here as where it was made, got a mean difference of "
+                f"{difference:.1f}/255; check the torch version and device"
             )
 
 
 def latents(z_dim: int, seed: int, labels: Tensor, indices: Tensor) -> Tensor:
-    """z ~ N(0, I) [N, z_dim], each row addressed by (seed, label, index) in a counter-based stream (Salmon et al. 2011)."""
-    rows = [
-        np.random.Generator(np.random.Philox(key=seed % 2**64, counter=[0, 0, index, label])).standard_normal(z_dim, np.float32)
+    """Draw z ~ N(0, I) [N, z_dim], each row a function of (seed, label, index) alone.
+
+    They are the address in a counter-based stream (Philox: Salmon et al. 2011, doi:10.1145/2063384.2063405).
+    """
+    streams = (
+        np.random.Philox(key=int(seed) % 2**64, counter=[0, 0, index, label])
         for label, index in zip(labels.tolist(), indices.tolist(), strict=True)
-    ]
-    return torch.from_numpy(np.stack(rows))
+    )
+    return torch.from_numpy(np.stack([np.random.Generator(s).standard_normal(z_dim, np.float32) for s in streams]))
 
 
 def is_model(path: Path) -> bool:
     """Whether `path` looks like a run or a generator folder."""
-    return any((path / name).exists() for name in ("generator.json", "run.json", "generator"))
+    return any((path / name).exists() for name in ("generator.json", "run.json", "generator/generator.json"))
 
 
 def generator_folder(path: Path) -> Path:
@@ -213,26 +249,35 @@ def generator_folder(path: Path) -> Path:
         if (folder / "generator.json").is_file():
             return folder
     if (path / "run.json").is_file():
-        raise ModelError(f"{path} must be a finished run, got one without a generator; finish it with `ganaug train ... --resume`")
+        raise ModelError(
+            f"{path} must be a finished run, got one without a generator; finish it with `ganaug train ... --resume`"
+        )
     what = "another folder" if path.is_dir() else "nothing there"
     raise ModelError(f"{path} must be a run folder or a generator folder, got {what}; `ganaug train` makes one")
 
 
 def _read_card(folder: Path, payload: dict[str, bytes]) -> Card:
+    missing = sorted({"generator.json", "generator.safetensors"} - set(payload))
+    if missing:
+        raise ModelError(f"{folder / missing[0]} must be listed in the manifest, got none; {ANOTHER}")
     try:
-        payload["generator.safetensors"]
         return Card.model_validate_json(payload["generator.json"])
-    except KeyError as error:
-        raise ModelError(f"{folder} must hold generator.json and generator.safetensors, got no {error}; use another copy") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise ModelError(f"{folder / 'generator.json'}: {where} must be valid, got: {first['msg']}; use another copy") from error
+        raise ModelError(
+            f"{folder / 'generator.json'}: {where} must be valid, got: {first['msg']}; {ANOTHER}"
+        ) from error
 
 
-def _decode(png: str, folder: Path) -> np.ndarray:
+def _decode(png: str, shape: tuple[int, ...], folder: Path) -> np.ndarray:
+    """The probes' picture, uint8 of `shape` = (C, H, W); nothing else is decoded."""
     try:
         with Image.open(io.BytesIO(base64.b64decode(png, validate=True)), formats=["PNG"]) as image:
-            return from_pil(image)
-    except (ValueError, OSError) as error:
-        raise ModelError(f"{folder / 'generator.json'}: the probes must be a picture, got none; use another copy") from error
+            fits = (image.mode, image.height, image.width) == (MODES[shape[0]], *shape[1:])
+            picture = from_pil(image) if fits else None
+    except Exception as error:  # Pillow's parser raises whatever it stumbles upon
+        raise ModelError(f"{folder / 'generator.json'}: the probes must be a picture, got none; {ANOTHER}") from error
+    if picture is None:
+        raise ModelError(f"{folder / 'generator.json'}: the probes must be {list(shape)}, got others; {ANOTHER}")
+    return picture

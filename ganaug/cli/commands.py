@@ -1,34 +1,34 @@
-"""The command line. Heavy imports live inside the commands, so that `ganaug --help` answers at once."""
+"""The commands. Heavy imports live inside them, so that `ganaug --help` answers at once."""
 
-import errno
-import json
 import logging
-import signal
+import shlex
 import sys
-import traceback
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
 
-from ganaug.errors import CorpusError, DataError, GanaugError
+from ganaug.errors import CorpusError, DataError, RecipeError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ganaug.data import LabeledImages
     from ganaug.recipe import Recipe
 
 app = typer.Typer(
-    help="Does synthetic data help my classifier? Learn a conditional GAN from labelled images, use it, measure the gain.",
-    no_args_is_help=True,
+    help="Does synthetic data help my classifier? "
+    "Learn a conditional GAN from labelled images, use it, measure the gain.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console()
-errors = Console(stderr=True, soft_wrap=True)
+PIPE_WIDTH = 120  # columns of a table that no terminal shows
 
-Data = Annotated[str, typer.Argument(help="Folder with one sub-folder per class, .npz, or sklearn:digits[:train|test].")]
+Data = Annotated[
+    str,
+    typer.Argument(metavar="DATA", help="Folder with one sub-folder per class, .npz, or sklearn:digits[:train|test]."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Seed = Annotated[int, typer.Option(help="Equal seeds give equal results on one CPU.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors and results.")]
@@ -50,7 +50,7 @@ def demo(
     from ganaug.demo import tell
 
     speak(quiet)
-    tell(out, console, device=device, seed=seed, quiet=quiet)
+    tell(out, results(), device=device, seed=seed, quiet=quiet)
 
 
 @app.command()
@@ -61,13 +61,14 @@ def inspect(data: Data, recipe: RecipeName = None, set_: Settings = None, device
     speak(quiet=False)
     chosen = recipe_of(recipe, set_)
     images = read(data, chosen)
-    console.print(f"{images.source}: {len(images):,} images, {describe_shape(images.shape)}")
+    typer.echo(f"{images.source}: {len(images):,} images, {describe_shape(images.shape)}, {images.num_classes} classes")
     width = max(map(len, images.classes))
     largest = int(images.counts.max())
     for name, count in zip(images.classes, images.counts.tolist(), strict=True):
-        console.print(f"  {name:<{width}}  {count:>7,}  {'█' * max(1, round(40 * count / largest))}", markup=False)
+        typer.echo(f"  {name:<{width}}  {count:>7,}  {'█' * max(1, round(40 * count / largest))}")
+    typer.echo("`ganaug train` would choose:")
     for choice in plan(images, chosen, device=device).choices:
-        console.print(f"  {choice}", markup=False, highlight=False)
+        typer.echo(f"  {choice}")
 
 
 @app.command()
@@ -89,76 +90,88 @@ def train(
     """
     from ganaug.auto import describe
     from ganaug.recipe import dump_recipe
-    from ganaug.run import VAL_FRACTION, execute, plan
+    from ganaug.run import VAL_FRACTION, execute, plan, recorded_val
 
     speak(quiet)
     settings = [*(set_ or []), *([f"train.seed={seed}"] if seed is not None else [])]
     stored = out / "recipe.toml"
     chosen = recipe_of(str(stored) if resume and recipe is None and stored.is_file() else recipe, settings)
-    images = read(data, chosen)
-    todo = plan(images, chosen, val=share_or_source(val) or VAL_FRACTION, device=device)
-    for choice in todo.choices:
-        logging.getLogger("ganaug").info("%s", choice)
+    cut = (recorded_val(out) if resume else VAL_FRACTION) if val is None else share_or_source(val)
+    todo = plan(read(data, chosen), chosen, val=cut, device=device)
     if dry_run:
-        console.print(describe(todo.recipe, todo.train), dump_recipe(todo.recipe), sep="\n", markup=False)
+        for line in (*todo.choices, describe(todo.recipe, todo.train), "", dump_recipe(todo.recipe)):
+            typer.echo(line)
         return
-    synth = execute(todo, out, resume=resume, quiet=quiet)
-    facts = synth.provenance
-    console.print(
+    facts = execute(todo, out, resume=resume, quiet=quiet).provenance
+    typer.echo(
         f"{out}: done in {facts['seconds']:.0f} s; shipped step {facts['best_step']} of {todo.recipe.train.steps}, "
-        f"the closest to validation (distance {facts['validation_distance']:.2f}, the last {facts['last_distance']:.2f})"
+        f"the closest to validation (distance {facts['validation_distance']:.2f}; "
+        f"the last has {facts['last_distance']:.2f})"
     )
 
 
 @app.command()
 def generate(
-    model: Annotated[Path, typer.Argument(help="A run folder or a generator folder.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder or a generator folder.")],
     out: Out,
-    n: Annotated[int | None, typer.Option("-n", min=1, help="Images in all, spread evenly over the classes.")] = None,
-    per_class: Annotated[int | None, typer.Option(min=1, help="Images of each class.")] = None,
+    n: Annotated[int | None, typer.Option("-n", help="Images in all, spread evenly over the classes.")] = None,
+    per_class: Annotated[int | None, typer.Option(help="Images of each class.")] = None,
     counts: Annotated[Path | None, typer.Option(help="A JSON file: class name -> number of images.")] = None,
     balance: Annotated[str | None, typer.Option(help="DATA whose classes are filled to the largest.")] = None,
-    resume: Resume = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Verify what is complete already.")] = False,
     device: Device = "auto",
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
     """Write a labelled corpus: <class>/<index>.png with manifest, card and provenance."""
-    from rich.progress import Progress
-
     from ganaug.corpus import write_corpus
+    from ganaug.run import meter
     from ganaug.synthesis import Synthesizer
 
     speak(quiet)
     synth = Synthesizer.load(model, device)
     wanted = wanted_counts(synth.classes, n, per_class, counts, balance)
-    with Progress(disable=quiet) as bar:
-        task = bar.add_task("generate", total=sum(wanted))
-        write_corpus(synth, out, wanted, seed, resume=resume, progress=lambda done, _: bar.update(task, completed=done))
-    console.print(f"{out}: {sum(wanted):,} images of {len(synth.classes)} classes")
+    start = time.monotonic()
+    with meter("generate", sum(wanted), quiet=quiet) as report:
+
+        def written(done: int, _: int) -> None:
+            report(done, f"{done / (time.monotonic() - start):,.0f} images/s")
+
+        write_corpus(synth, out, wanted, seed, resume=resume, progress=written)
+    typer.echo(f"{out}: {sum(wanted):,} images of {len(wanted)} classes")
 
 
 @app.command()
-def check(corpus: Annotated[Path, typer.Argument(help="A corpus that `ganaug generate` wrote.")]) -> None:
+def check(
+    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="A corpus that `ganaug generate` wrote.")],
+) -> None:
     """Verify a corpus against its manifest; every deviation is named."""
     from ganaug.corpus import check_corpus
 
+    if not (corpus / "corpus.json").is_file():
+        what = "a folder without corpus.json" if corpus.is_dir() else "a file" if corpus.is_file() else "nothing there"
+        raise CorpusError(f"{corpus} must be a corpus that `ganaug generate` wrote, got {what}; check the path")
     found = check_corpus(corpus)
     for deviation in found:
-        errors.print(deviation, markup=False, highlight=False)
+        typer.echo(deviation, err=True)
     if found:
-        raise CorpusError(f"{corpus} must equal its manifest, got {len(found)} deviation(s); write it again with `ganaug generate`")
-    console.print(f"{corpus}: every image is as it was written")
+        s = "" if len(found) == 1 else "s"
+        raise CorpusError(
+            f"{corpus} must equal its manifest, got {len(found)} deviation{s}; write it again with `ganaug generate`"
+        )
+    typer.echo(f"{corpus}: every image is as it was written")
 
 
 @app.command()
 def measure(
-    source: Annotated[str, typer.Argument(metavar="MODEL|CORPUS", help="A run, a generator folder, or synthetic images.")],
+    source: Annotated[
+        str, typer.Argument(metavar="MODEL|CORPUS", help="A run, a generator folder, or synthetic images.")
+    ],
     train: Annotated[str, typer.Option(help="The real training set.")],
     test: Annotated[str, typer.Option(help="Real images that nothing was fitted or chosen on.")],
     out: Out,
     val: Val = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Paired classifiers per arm; fewer than 6 decide nothing.")] = 6,
+    seeds: Annotated[int, typer.Option(help="Paired classifiers per arm; fewer than 6 decide nothing.")] = 6,
     arms: Annotated[Literal["short"], typer.Option(help="short: baseline, mixed arms, synthetic only, A/A.")] = "short",
     recipe: RecipeName = None,
     set_: Settings = None,
@@ -170,20 +183,22 @@ def measure(
     from ganaug.report import sentence, summary_table
 
     speak(quiet)
+    if seeds < 1:
+        raise RecipeError(f"--seeds must be 1 or more, got {seeds}; 6 are the fewest that can decide")
     result = study.measure(
         source,
         train=train,
         test=test,
         out=out,
-        val=share_or_source(val),
+        val=None if val is None else share_or_source(val),
         seeds=seeds,
         recipe=recipe_of(recipe, set_),
         device=device,
+        command=shlex.join(["ganaug", *sys.argv[1:]]),
     )
     if not quiet:
-        console.print(summary_table(result))
-    console.print(sentence(result))
-    console.print(f"report: {out / 'report.html'}")
+        results().print(summary_table(result))
+    typer.echo(f"{sentence(result)}\nreport: {out / 'report.html'}")
 
 
 @app.command()
@@ -192,7 +207,7 @@ def recipes() -> None:
     from ganaug.recipe import load_recipe, shipped
 
     for name in shipped():
-        console.print(f"{name:<10} {load_recipe(name).description}", markup=False, highlight=False)
+        typer.echo(f"{name:<10} {load_recipe(name).description}")
 
 
 def recipe_of(name: str | None, settings: list[str] | None) -> "Recipe":
@@ -209,10 +224,10 @@ def read(data: str, recipe: "Recipe") -> "LabeledImages":
     return load(data, resolution=recipe.data.resolution, channels=recipe.data.channels)
 
 
-def share_or_source(val: str | None) -> float | str | None:
+def share_or_source(val: str) -> float | str:
     """--val: a share to hold out, or DATA."""
     try:
-        return None if val is None else float(val)
+        return float(val)
     except ValueError:
         return val
 
@@ -225,35 +240,23 @@ def wanted_counts(
     Raises:
         DataError: None or several of them are given, or a class is unknown.
     """
-    from ganaug.corpus import balance_counts, spread
+    from ganaug.corpus import balance_counts, read_counts, spread
     from ganaug.data import align, load
 
-    if sum(option is not None for option in (n, per_class, counts, balance)) != 1:
-        raise DataError("the number of images must be given by one of -n, --per-class, --counts, --balance, got none or several")
+    options = {"-n": n, "--per-class": per_class, "--counts": counts, "--balance": balance}
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) != 1:
+        got = " and ".join(given) or "none"
+        raise DataError(
+            f"the number of images must be given by one of {', '.join(options)}, got {got}; give one of them"
+        )
     if n is not None:
         return spread(n, len(classes))
     if per_class is not None:
         return [per_class] * len(classes)
-    if balance is not None:
-        return balance_counts(align(load(balance), classes).counts.tolist())
-    return counts_from(counts or Path(), classes)
-
-
-def counts_from(file: Path, classes: tuple[str, ...]) -> list[int]:
-    """Images per class from a JSON object of names and numbers.
-
-    Raises:
-        DataError: The file is none, or names other classes than the model has.
-    """
-    try:
-        named = json.loads(file.read_text(encoding="utf-8"))
-        wanted = {str(name): int(count) for name, count in named.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{file}: must be a JSON object of class names and numbers, got {error}; for example {{\"cat\": 300}}") from error
-    odd = sorted(set(wanted) ^ set(classes))
-    if odd:
-        raise DataError(f"{file}: must give a number for each of {list(classes)[:8]}, got a difference in {odd[0]!r}; mend the file")
-    return [wanted[name] for name in classes]
+    if counts is not None:
+        return read_counts(counts, classes)
+    return balance_counts(align(load(str(balance)), classes).counts.tolist())
 
 
 def describe_shape(shape: tuple[int, int, int]) -> str:
@@ -262,44 +265,28 @@ def describe_shape(shape: tuple[int, int, int]) -> str:
     >>> describe_shape((1, 28, 32))
     '28 x 32 px, gray'
     """
-    return f"{shape[1]} x {shape[2]} px, {dict([(1, 'gray'), (3, 'RGB'), (4, 'RGBA')])[shape[0]]}"
+    from ganaug.images import MODES
+
+    return f"{shape[1]} x {shape[2]} px, {'gray' if shape[0] == 1 else MODES[shape[0]]}"
+
+
+def results() -> "Console":
+    """Standard output for tables, wide enough where it is no terminal."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)
+
+
+class Lines(logging.Handler):
+    """One line on stderr per message; looked up anew each time, as a progress bar stands in for it while it lasts."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(record.getMessage(), file=sys.stderr)
 
 
 def speak(quiet: bool) -> None:
-    """Send what the library says to the terminal; warnings only, when quiet."""
-    handler = RichHandler(console=errors, show_time=False, show_path=False, show_level=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
-    logging.getLogger("ganaug").setLevel(logging.WARNING if quiet else logging.INFO)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with its code: a user's error is one sentence, ours a traceback and 70."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that half-written folders are removed
-    try:
-        app(arguments)
-    except GanaugError as error:
-        sys.exit(fail(str(error), error.exit_code))
-    except KeyboardInterrupt:
-        sys.exit(fail("interrupted", 130))
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            sys.exit(fail(f"the disk must have room, got {error}; free some and run the command again", 75))
-        sys.exit(bug())
-    except Exception:
-        sys.exit(bug())
-
-
-def fail(sentence: str, code: int) -> int:
-    """Print one sentence on stderr; the code itself."""
-    errors.print(f"ganaug: {sentence}", markup=False, highlight=False)
-    return code
-
-
-def bug() -> int:
-    """Print the traceback of a fault of ours; 70."""
-    traceback.print_exc()
-    return fail("this is a bug in ganaug; please report it with the lines above", 70)
-
-
-if __name__ == "__main__":
-    main()
+    """Send what the library says to stderr; warnings only, when quiet."""
+    log = logging.getLogger("ganaug")
+    log.handlers = [Lines()]
+    log.setLevel(logging.WARNING if quiet else logging.INFO)

@@ -1,0 +1,3 @@
+"""The command line."""
+
+from ganaug.cli.exits import main as main

@@ -1,0 +1,203 @@
+"""Training works: a tiny GAN learns to obey its label, and a run is a function of its seed."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from ganaug.checkpoint import dump_module
+from ganaug.data import Batches, LabeledImages
+from ganaug.errors import DivergedError
+from ganaug.images import to_float
+from ganaug.recipe import load_recipe, shipped
+from ganaug.run import plan
+from ganaug.run.loop import build
+from ganaug.synthesis import Architecture, Synthesizer
+from ganaug.training import GanState, Objective, discriminator_step, generator_step, set_lr, train
+
+CPU = torch.device("cpu")
+CLASSES = ("rows", "columns", "disc")
+
+
+def patterns(per_class: int = 80) -> LabeledImages:
+    """Bars across, bars down and a disc, 8 x 8, each dimmed and noisy in its own way."""
+    y, x = torch.meshgrid(torch.arange(8), torch.arange(8), indexing="ij")
+    disc = ((y - 3.5) ** 2 + (x - 3.5) ** 2 < 9).float()
+    plain = torch.stack([(y // 2 % 2).float(), (x // 2 % 2).float(), disc])
+    rng = Generator().manual_seed(0)
+    labels = torch.arange(3).repeat_interleave(per_class)
+    strength = 150 + 80 * torch.rand(len(labels), 1, 1, generator=rng)
+    images = plain[labels] * strength + 20 * torch.rand(len(labels), 8, 8, generator=rng)
+    names = tuple(map(str, range(len(labels))))
+    return LabeledImages(images.round().to(torch.uint8)[:, None], labels, CLASSES, names, "patterns")
+
+
+DATA = patterns()
+
+
+def nearest_mean(images: Tensor) -> Tensor:
+    """The class whose mean training image is closest."""
+    flat = to_float(DATA.images).flatten(1)
+    means = torch.stack([flat[DATA.labels == k].mean(0) for k in range(3)])
+    return torch.cdist(to_float(images).flatten(1), means).argmin(1)
+
+
+def begin(recipe: str, *settings: str, data: LabeledImages = DATA) -> tuple[GanState, Batches, Objective, int]:
+    todo = plan(data, load_recipe(recipe, settings), device="cpu")
+    state, objective = build(todo)
+    t = todo.recipe.train
+    return state, Batches(todo.train, t.batch_size or 0, objective.seed, CPU), objective, t.steps or 0
+
+
+def trained(recipe: str, *settings: str, data: LabeledImages = DATA) -> GanState:
+    state, batches, objective, steps = begin(recipe, *settings, data=data)
+    for _ in train(state, batches, objective, steps=steps):
+        pass
+    return state
+
+
+def stand_in(shape: tuple[int, int, int]) -> LabeledImages:
+    pixels = torch.randint(0, 256, (40, *shape), generator=Generator().manual_seed(0), dtype=torch.uint8)
+    return LabeledImages(pixels, torch.arange(40) % 2, ("a", "b"), tuple(map(str, range(40))), "stand-in")
+
+
+TINY = ("nets.width=8", "nets.z_dim=8", "train.batch_size=16", "train.ema_images=2000")
+
+
+def test_the_default_recipe_learns_to_obey_its_label():
+    assert (nearest_mean(DATA.images) == DATA.labels).float().mean() == 1.0  # the judge knows its trade
+    state = trained("auto", *TINY, "train.steps=300")
+    architecture = Architecture(name="residual", width=8, z_dim=8, shape=(1, 8, 8), classes=CLASSES)
+    images, labels = Synthesizer(state.G_ema, architecture, {}, "cpu").sample(torch.arange(300) % 3)
+    assert (nearest_mean(images) == labels).float().mean() >= 0.95
+    pixels = to_float(images)
+    for k in range(3):  # and not by one image per class
+        assert pixels[labels == k].std(0).mean() > 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [("train.class_head=none",), ("train.projection=false",)], ids=str)
+@pytest.mark.parametrize("adversarial", ["relativistic", "nonsaturating", "hinge", "least_squares"])
+def test_each_objective_learns_with_projection_or_class_head_alone(adversarial: str, settings: tuple[str, ...]):
+    state = trained("auto", *TINY, "train.steps=500", f"train.adversarial={adversarial}", *settings)
+    labels = torch.arange(300) % 3
+    with torch.no_grad():
+        images = state.G_ema(torch.randn(300, 8, generator=Generator().manual_seed(0)), labels)
+    assert (nearest_mean(((images.clamp(-1, 1) + 1) * 127.5).to(torch.uint8)) == labels).float().mean() >= 0.95
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 12, 16)], ids=str)
+@pytest.mark.parametrize("recipe", shipped())
+def test_every_shipped_recipe_trains_a_few_steps(recipe: str, shape: tuple[int, int, int]):
+    state, batches, objective, _ = begin(recipe, *TINY, "train.steps=6", data=stand_in(shape))
+    before = {name: dump_module(player) for name, player in (("G", state.G), ("D", state.D), ("E", state.G_ema))}
+    (progress,) = train(state, batches, objective, steps=6)
+    assert progress.step == state.step == 6 and all(map(math.isfinite, progress.losses.values()))
+    after = {name: dump_module(player) for name, player in (("G", state.G), ("D", state.D), ("E", state.G_ema))}
+    assert all(before[name] != after[name] for name in before)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    settings = (*TINY, "train.steps=12")
+    one, again = trained("auto", *settings), trained("auto", *settings)
+    torch.manual_seed(123)  # nor does the global generator matter
+    third, other = trained("auto", *settings), trained("auto", *settings, "train.seed=1")
+    for player in ("G", "D", "G_ema"):
+        weights = [dump_module(getattr(state, player)) for state in (one, again, third, other)]
+        assert weights[0] == weights[1] == weights[2] != weights[3]
+
+
+def test_training_leaves_the_global_generator_alone():
+    state = torch.get_rng_state()
+    trained("auto", *TINY, "train.steps=3")
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_loop_taken_up_again_goes_on_as_if_never_left():
+    settings = (*TINY, "train.steps=10")
+    whole = trained("auto", *settings)
+    state, batches, objective, _ = begin("auto", *settings)
+    assert next(train(state, batches, objective, steps=10, tick=4)).step == 4
+    assert [p.step for p in train(state, batches, objective, steps=10, tick=4)] == [8, 10]
+    assert dump_module(state.G_ema) == dump_module(whole.G_ema)
+
+
+def test_penalties_appear_every_so_many_steps():
+    state, batches, objective, _ = begin("auto", *TINY, "train.penalty_every=3", "train.steps=20")
+    seen = []
+    for progress in train(state, batches, objective, steps=9, tick=1):
+        seen.append({"D/r1", "D/r2"} & set(progress.losses))
+    both: set[str] = {"D/r1", "D/r2"}
+    assert seen == [both, set(), set()] * 3
+
+
+def test_a_penalty_with_no_weight_is_not_computed():
+    state, batches, objective, _ = begin("auto", *TINY, "train.r2_gamma=0.0", "train.penalty_every=1")
+    losses = discriminator_step(state, *batches[0], objective, Generator().manual_seed(0))
+    assert "D/r1" in losses and "D/r2" not in losses
+
+
+@pytest.mark.parametrize("every", [1, 4])
+def test_a_lazy_penalty_weighs_as_many_times_more(every: int):
+    """With zero learning rate the loss that is descended is the sum with the weights that the recipe gives."""
+    state, batches, objective, _ = begin("auto", *TINY, f"train.penalty_every={every}", "train.augment_p=0.0")
+    caught = []
+
+    def catch(loss: Tensor, *_: object) -> None:
+        caught.append(float(loss.detach()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ganaug.training.descend", catch)
+        losses = discriminator_step(state, *batches[0], objective, Generator().manual_seed(0))
+    parts = {name: float(value) for name, value in losses.items()}
+    expected = parts["D/adversarial"] + parts["D/class"] + every * (parts["D/r1"] + parts["D/r2"]) / 2
+    assert caught == pytest.approx([expected])
+
+
+def test_each_step_moves_its_own_player_alone():
+    state, batches, objective, _ = begin("auto", *TINY)
+    D, G = dump_module(state.D), dump_module(state.G)
+    discriminator_step(state, *batches[0], objective, Generator().manual_seed(0))
+    assert dump_module(state.D) != D and dump_module(state.G) == G
+    D = dump_module(state.D)
+    generator_step(state, *batches[0], objective, Generator().manual_seed(0))
+    assert dump_module(state.D) == D and dump_module(state.G) != G
+
+
+def test_both_players_learn_at_the_scheduled_rate():
+    state, batches, objective, _ = begin("auto", *TINY, "train.lr=0.01", "train.final_lr=0.1")
+    for _ in train(state, batches, objective, steps=2):
+        pass
+    rates = [group["lr"] for opt in (state.opt_G, state.opt_D) for group in opt.param_groups]
+    assert rates == pytest.approx([0.01 * 0.55] * 2)  # half-way along the cosine
+    set_lr(state, 0.5)
+    assert state.opt_D.param_groups[0]["lr"] == 0.5
+
+
+def test_divergence_is_named_in_losses_and_in_weights():
+    state, batches, objective, _ = begin("auto", *TINY)
+    huge = replace(objective, lr=1e30)
+    with pytest.raises(DivergedError, match=r"must stay finite.*lower train.lr") as caught:
+        for _ in train(state, batches, huge, steps=10, tick=1):
+            pass
+    assert caught.value.exit_code == 3
+    state, batches, objective, _ = begin("auto", *TINY)
+    next(iter(state.G.parameters())).data[0] = float("inf")
+    with pytest.raises(DivergedError, match="weights of G must stay finite"):
+        next(train(state, batches, replace(objective, lr=1e-30), steps=1))
+
+
+def test_every_draw_of_latents_is_a_new_one(monkeypatch: pytest.MonkeyPatch):
+    state, batches, objective, _ = begin("auto", *TINY)
+    drawn: list[Tensor] = []
+
+    def draw(G: torch.nn.Module, n: int, rng: Generator) -> Tensor:
+        drawn.append(torch.randn(n, 8, generator=rng))
+        return drawn[-1]
+
+    monkeypatch.setattr("ganaug.training.sample_latents", draw)
+    for _ in train(state, batches, objective, steps=5):
+        pass
+    assert len({z.numpy().tobytes() for z in drawn}) == len(drawn) == 10

@@ -1,0 +1,45 @@
+"""Every code block of the README runs, in order, in a folder that holds what it names."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import ganaug.auto
+from ganaug.cli import main
+from ganaug.data import LabeledImages, first_per_class
+from ganaug.demo import write_folder
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_every_block_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: LabeledImages, test_digits: LabeledImages
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ganaug.auto, "_steps", lambda *_: (20, "enough to see the blocks run"))
+    monkeypatch.setattr(ganaug.auto, "_width", lambda *_: (8, "the same"))
+    monkeypatch.setattr("ganaug.measures.gain.default_steps", lambda _: 10)
+    write_folder(Path("data/train"), first_per_class(digits, 12)[0])
+    write_folder(Path("data/test"), first_per_class(test_digits, 8)[0])
+    names: dict[str, object] = {}
+    for language, code in BLOCKS:
+        if language == "python":
+            exec(compile(code, "README.md", "exec"), names)
+        for line in code.splitlines() if language == "sh" else ():
+            run(line)
+    assert names["labels"].tolist() == [0, 1, 1]  # type: ignore[attr-defined]
+    assert Path("report/report.html").is_file() and Path("corpus/manifest.jsonl").is_file()
+
+
+def run(line: str) -> None:
+    command, *arguments = shlex.split(line, comments=True)
+    if command == "make":
+        assert f"\n{arguments[0]}:" in (README.parent / "Makefile").read_text(encoding="utf-8")
+        return
+    assert command == "ganaug"
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert not ended.value.code
