@@ -1,21 +1,16 @@
 """Data and machine in, a complete recipe out; each choice with its reason."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from ganaug.data import LabeledImages
-from ganaug.diffaug import check_policy
 from ganaug.errors import DeviceError, RecipeError
-from ganaug.nets import NETS, Shape, parameters
 from ganaug.recipe import Recipe, validate
 
 SMALL_MINUTES, MINUTES = 2.0, 8.0  # what a run may take by default on two cores, up to 16 px and above
-CPU_RATE = 1.7e11  # FLOP/s that the convolutions of these networks reach on two cores
-CPU_OVERHEAD = 0.015  # s a step, whatever its size
-STEP_PASSES = {"generator": 4, "discriminator": 9}  # forward passes' worth of arithmetic a step, penalties included
 
 
 @dataclass(frozen=True)
@@ -46,11 +41,19 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def complete(recipe: Recipe, data: LabeledImages, device: torch.device) -> tuple[Recipe, list[Choice]]:
+def complete(
+    recipe: Recipe, data: LabeledImages, device: torch.device, step_seconds: Callable[[int, int], float]
+) -> tuple[Recipe, list[Choice]]:
     """Fill every key that the recipe leaves open.
 
+    Args:
+        recipe: What the user decided.
+        data: The training images.
+        device: Where the run will take place.
+        step_seconds: What a step of the recipe's networks takes on a CPU, given their width and the batch size.
+
     Raises:
-        RecipeError: `train.augment` names an unknown policy, or `data` has not the form that the recipe asks for.
+        RecipeError: `data` has not the form that the recipe asks for.
     """
     _require_form(recipe, data)
     choices: list[Choice] = []
@@ -69,11 +72,11 @@ def complete(recipe: Recipe, data: LabeledImages, device: torch.device) -> tuple
         "channels": choose("data.channels", channels, "as most images have"),
     }
     tables["nets"]["width"] = width = choose("nets.width", *_width(height, side))
-    policy = check_policy(choose("train.augment", *_policy(data)))
     batch_size = choose("train.batch_size", 64, "small batches learn most from each image")
-    steps = recipe.train.steps or choose("train.steps", *_steps(recipe, data, width, batch_size, device))
+    seconds = step_seconds(width, min(batch_size, len(data)))
+    steps = choose("train.steps", *_steps(seconds, height * side, device))
     tables["train"] |= {
-        "augment": policy,
+        "augment": choose("train.augment", *_policy(data)),
         "augment_p": choose("train.augment_p", *_augment_p(data)),
         "batch_size": batch_size,
         "steps": steps,
@@ -118,37 +121,9 @@ def _augment_p(data: LabeledImages) -> tuple[float, str]:
     return p, f"{n:,} images: the fewer there are, the sooner D knows them by heart"
 
 
-def _steps(recipe: Recipe, data: LabeledImages, width: int, batch_size: int, device: torch.device) -> tuple[int, str]:
+def _steps(seconds: float, pixels: int, device: torch.device) -> tuple[int, str]:
     if device.type != "cpu":
         return 20_000, "about ten minutes on a GPU at 32 px"
-    batch_size = min(batch_size, len(data))
-    seconds = step_seconds(recipe.nets.name, data.shape, data.num_classes, width, recipe.nets.z_dim, batch_size)
-    minutes = SMALL_MINUTES if data.shape[1] * data.shape[2] <= 16 * 16 else MINUTES
+    minutes = SMALL_MINUTES if pixels <= 16 * 16 else MINUTES
     steps = min(max(int(minutes * 60 / seconds) // 100 * 100, 500), 10_000)
     return steps, f"about {steps * seconds / 60:.0f} minutes on two cores, from the networks' arithmetic"
-
-
-def step_seconds(name: str, shape: Shape, num_classes: int, width: int, z_dim: int, batch_size: int) -> float:
-    """What one step may take on two CPU cores, from counted arithmetic."""
-    with torch.device("meta"):
-        G, D = NETS[name].generator(shape, num_classes, width, z_dim), NETS[name].trunk(shape, width)
-        z, labels, images = torch.zeros(2, z_dim), torch.zeros(2, dtype=torch.int64), torch.zeros(2, *shape)
-    flops = sum(
-        STEP_PASSES[player] * _flops(net, *inputs)
-        for player, net, inputs in (("generator", G, (z, labels)), ("discriminator", D, (images,)))
-    )
-    return CPU_OVERHEAD + batch_size * flops / 2 / CPU_RATE
-
-
-def _flops(net: torch.nn.Module, *inputs: torch.Tensor) -> int:
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(*inputs)
-    return counter.get_total_flops()
-
-
-def describe(recipe: Recipe, data: LabeledImages) -> str:
-    """The networks' sizes in one line."""
-    name, width, z_dim = recipe.nets.name, recipe.nets.width or 0, recipe.nets.z_dim
-    with torch.device("meta"):
-        G, D = NETS[name].generator(data.shape, data.num_classes, width, z_dim), NETS[name].trunk(data.shape, width)
-    return f"{name} networks: generator {parameters(G):,} parameters, discriminator {parameters(D):,}"

@@ -57,7 +57,7 @@ CLASS_HEADS = {
         discriminator=lambda real, fake, labels: _entropy(real, labels) + _entropy(fake, labels),
         generator=_entropy,
     ),
-    # Hou et al. 2022 (ADC-GAN), arXiv:2107.10060, eq. 6 and 7: aware of real and fake, its optimum is the real
+    # Hou et al. 2022 (ADC-GAN), arXiv:2107.10060: aware of real and fake, its optimum is the real
     # p(x | y).
     "adcgan": ClassHead(outputs=2, discriminator=_discriminative, generator=_log_odds),
 }

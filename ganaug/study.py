@@ -1,6 +1,5 @@
 """What `ganaug measure` does: a model or a corpus in, a measured answer and a report out."""
 
-import json
 import logging
 import platform
 import time
@@ -30,7 +29,7 @@ from ganaug.measures import (
 )
 from ganaug.recipe import Measure, Recipe, load_recipe
 from ganaug.report import Pictures, require_new, write_report
-from ganaug.run import VAL_FRACTION, Val, require_same_shape, split
+from ganaug.run import VAL_FRACTION, Val, recorded_val, require_same_shape, split
 from ganaug.synthesis import Synthesizer, is_model
 
 log = logging.getLogger("ganaug")
@@ -162,15 +161,18 @@ def _like(real: LabeledImages, images: Images) -> LabeledImages:
 
 
 def _recorded_val(source: Source, synth: Synthesizer | None) -> Val:
-    """The validation split as the run recorded it, or one fifth where there was no run."""
-    record = None if isinstance(source, Synthesizer) else Path(source) / "run.json"
-    if record and record.is_file():
-        spec = json.loads(record.read_text(encoding="utf-8"))["val"]
-    else:
-        spec = synth.provenance.get("val", {}) if synth else {"fraction": VAL_FRACTION}
-    if not spec:
-        raise ModelError(f"{source} must be measured on the validation images of its run, got none; pass --val DATA")
-    return spec.get("source") or float(spec["fraction"])
+    """The validation split as the model's run recorded it; one fifth for a corpus.
+
+    Raises:
+        ModelError: The run used images of its own to validate on, and is not here to say which.
+    """
+    if synth is None:
+        return VAL_FRACTION
+    run = synth.folder.parent if synth.folder else Path()
+    val = recorded_val(run) or synth.provenance.get("val", {}).get("fraction")
+    if val is None:
+        raise ModelError(f"{source} must be measured on its run's own validation images, got none; pass --val DATA")
+    return val
 
 
 def _require_own(synth: Synthesizer, train: LabeledImages, val: LabeledImages) -> None:

@@ -61,7 +61,7 @@ class GanState:
 
 @dataclass(frozen=True)
 class Progress:
-    """A report from the loop: the step just finished and the losses of that step."""
+    """A report from the loop: the step just finished, and the last value of each loss."""
 
     step: int
     losses: dict[str, float]
@@ -73,16 +73,18 @@ def train(state: GanState, batches: Batches, objective: Objective, *, steps: int
     Raises:
         DivergedError: A loss or a weight is not finite.
     """
+    latest: dict[str, Tensor] = {}  # the penalties are not taken in every step
     while state.step < steps:
         rng = Generator(batches.device).manual_seed(mix(objective.seed, state.step))
         set_lr(state, cosine(state.step / steps, objective.final_lr) * objective.lr)
         d_losses = discriminator_step(state, *batches[2 * state.step], objective, rng)
         g_losses = generator_step(state, *batches[2 * state.step + 1], objective, rng)
+        latest |= d_losses | g_losses
         update_ema(state.G_ema, state.G, ema_beta(state.step, batches.size, objective.ema_images))
         state.step += 1
         if state.step % tick == 0 or state.step == steps:
             require_finite_weights(state)
-            yield Progress(state.step, require_finite(d_losses | g_losses, state.step))
+            yield Progress(state.step, require_finite(latest, state.step))
 
 
 def discriminator_step(

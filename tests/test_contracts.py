@@ -10,7 +10,7 @@ from ganaug.conditioning import CLASS_HEADS, Discriminator
 from ganaug.diffaug import POLICIES, augment, check_policy
 from ganaug.errors import RecipeError
 from ganaug.losses import ADVERSARIAL, gradient_penalty
-from ganaug.nets import NETS, parameters
+from ganaug.nets import NETS, describe
 from ganaug.nets.blocks import coarsest, crop, double, halve, levels
 from ganaug.recipe import Nets, Train
 from ganaug.training import update_ema
@@ -214,8 +214,11 @@ def test_the_label_moves_the_score_only_through_the_projection():
     assert torch.allclose(D(images, b).logits - D(images, a).logits, expected, atol=1e-5)
 
 
-def test_parameters_counts_numbers():
-    assert parameters(nn.Linear(3, 2)) == 8
+def test_describe_counts_what_is_built():
+    nets = generator("dcgan", (1, 8, 8)), NETS["dcgan"].trunk((1, 8, 8), WIDTH)
+    g, d = (sum(p.numel() for p in net.parameters()) for net in nets)
+    expected = f"dcgan networks: generator {g:,} parameters, discriminator {d:,}"
+    assert describe("dcgan", (1, 8, 8), K, WIDTH, Z) == expected
 
 
 def test_geometry_of_any_sides():

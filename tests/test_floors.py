@@ -14,8 +14,8 @@ FLOORS = [
     "errors",
     "images recipe",
     "data",
-    "losses conditioning diffaug nets checkpoint measures",
-    "training translation auto",  # auto counts the networks' arithmetic, so it stands above them
+    "losses conditioning diffaug nets auto checkpoint measures",
+    "training translation",
     "synthesis",
     "run",
     "datasets hf imbalance transforms corpus report",

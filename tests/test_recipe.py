@@ -7,10 +7,15 @@ import torch
 
 from ganaug.auto import complete, pick_device
 from ganaug.data import LabeledImages
+from ganaug.diffaug import check_policy
 from ganaug.errors import DeviceError, RecipeError
 from ganaug.recipe import Recipe, dump_recipe, known_keys, load_recipe, parse_recipe, shipped
 
 CPU = torch.device("cpu")
+
+
+def STEP_SECONDS(width: int, batch_size: int) -> float:
+    return 0.1
 
 
 def images(n: int = 64, shape: tuple[int, int, int] = (1, 8, 8)) -> LabeledImages:
@@ -28,26 +33,26 @@ def test_every_shipped_recipe_loads_says_what_it_is_and_reads_back_equal(name: s
 @pytest.mark.parametrize("name", shipped())
 def test_a_completed_recipe_reads_back_equal_and_leaves_nothing_open(name: str, tmp_path: Path):
     settings = ["train.lr=0.1", "measure.fractions=[0.1, 0.3]", "train.seed=9223372036854775807"]
-    filled, choices = complete(load_recipe(name, settings), images(), CPU)
+    filled, choices = complete(load_recipe(name, settings), images(), CPU, STEP_SECONDS)
     file = tmp_path / "recipe.toml"
     file.write_text(dump_recipe(filled))
     assert load_recipe(file) == filled
     dumped = filled.model_dump(exclude={"measure"})
     assert [key for table in dumped.values() if isinstance(table, dict) for key, v in table.items() if v is None] == []
-    assert complete(filled, images(), CPU) == (filled, [])
+    assert complete(filled, images(), CPU, STEP_SECONDS) == (filled, [])
     assert all(choice.why and choice.key in known_keys() for choice in choices)
 
 
 def test_what_is_given_is_kept_and_what_is_chosen_is_named():
     recipe = load_recipe("auto", ["train.steps=7", "nets.width=8"])
-    filled, choices = complete(recipe, images(), CPU)
+    filled, choices = complete(recipe, images(), CPU, STEP_SECONDS)
     assert filled.train.steps == 7 and filled.nets.width == 8
     assert {"train.steps", "nets.width"}.isdisjoint(choice.key for choice in choices)
     assert filled.data.resolution == (8, 8) and filled.data.channels == 1
 
 
 def test_fewer_images_mean_more_augmentation():
-    shares = [complete(Recipe(), images(n), CPU)[0].train.augment_p for n in (64, 400, 1600, 10_000)]
+    shares = [complete(Recipe(), images(n), CPU, STEP_SECONDS)[0].train.augment_p for n in (64, 400, 1600, 10_000)]
     assert shares == [0.6, 0.47, 0.24, 0.0]
 
 
@@ -114,13 +119,13 @@ def test_a_recipe_cannot_be_changed_later():
 
 def test_images_of_another_form_than_the_recipe_asks_for_are_refused():
     with pytest.raises(RecipeError, match=r"data.resolution must be \(8, 8\) as in images, got \(16, 16\)"):
-        complete(load_recipe("auto", ["data.resolution=16"]), images(), CPU)
+        complete(load_recipe("auto", ["data.resolution=16"]), images(), CPU, STEP_SECONDS)
     with pytest.raises(RecipeError, match=r"data.channels must be 1"):
-        complete(load_recipe("auto", ["data.channels=3"]), images(), CPU)
+        complete(load_recipe("auto", ["data.channels=3"]), images(), CPU, STEP_SECONDS)
     with pytest.raises(RecipeError, match=r"data.resolution must be less than or equal to 4096"):
-        complete(Recipe(), images(2, (1, 8, 5000)), CPU)
+        complete(Recipe(), images(2, (1, 8, 5000)), CPU, STEP_SECONDS)
     with pytest.raises(RecipeError, match="'blur'"):
-        complete(load_recipe("auto", ["train.augment=color,blur"]), images(), CPU)
+        check_policy("color,blur")
 
 
 def test_devices_are_named_or_found():

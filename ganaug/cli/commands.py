@@ -88,7 +88,6 @@ def train(
 
     For example: ganaug train data/train -o runs/a --set train.steps=2000
     """
-    from ganaug.auto import describe
     from ganaug.recipe import dump_recipe
     from ganaug.run import VAL_FRACTION, execute, plan, recorded_val
 
@@ -96,10 +95,10 @@ def train(
     settings = [*(set_ or []), *([f"train.seed={seed}"] if seed is not None else [])]
     stored = out / "recipe.toml"
     chosen = recipe_of(str(stored) if resume and recipe is None and stored.is_file() else recipe, settings)
-    cut = (recorded_val(out) if resume else VAL_FRACTION) if val is None else share_or_source(val)
+    cut = share_or_source(val) if val is not None else (resume and recorded_val(out)) or VAL_FRACTION
     todo = plan(read(data, chosen), chosen, val=cut, device=device)
     if dry_run:
-        for line in (*todo.choices, describe(todo.recipe, todo.train), "", dump_recipe(todo.recipe)):
+        for line in (*todo.choices, todo.networks, "", dump_recipe(todo.recipe)):
             typer.echo(line)
         return
     facts = execute(todo, out, resume=resume, quiet=quiet).provenance

@@ -84,7 +84,7 @@ def pixel_features(images: Tensor) -> Tensor:
     >>> pixel_features(torch.zeros(2, 3, 64, 48, dtype=torch.uint8)).shape
     torch.Size([2, 3072])
     """
-    size = [min(side, PIXEL_SIDE) for side in images.shape[2:]]
+    size = min(images.shape[2], PIXEL_SIDE), min(images.shape[3], PIXEL_SIDE)
     parts = [adaptive_avg_pool2d(batch.float(), size).flatten(1).double() for batch in images.split(1024)]
     return torch.cat(parts) / 255
 

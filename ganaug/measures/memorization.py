@@ -25,7 +25,7 @@ FAR = 3.0  # standard deviations at which C_T counts
 ALPHA = 0.01  # of each of the two tests for copying
 ENCODER_WEIGHT = 3  # how many times the preference of the encoder itself for one side the DCR excess must pass
 # What a significant excess, or lack, must also exceed. A generator of few images leans on them without copying any: on
-# the pixels of digits its DCR share is .67 (959 training images) to .82 (200), and its AuthPct .5 to .8 of what held-out
+# the pixels of digits its DCR share is .67 (959 training images) to .82 (200), its AuthPct .5 to .8 of what held-out
 # images score; noisy copies have .87 to 1.0, and at most .35.
 DCR_MARGIN, RATIO_MARGIN, PRDC_MARGIN = 0.25, 0.01, 0.1
 AUTHENTIC = 0.4  # share of the held-out images' AuthPct below which leaning is copying

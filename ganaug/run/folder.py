@@ -32,7 +32,7 @@ from ganaug.data import LabeledImages
 from ganaug.errors import ModelError, OutputError
 from ganaug.images import encode_png, grid
 from ganaug.recipe import dump_recipe
-from ganaug.run.planning import VAL_FRACTION, Plan, Val
+from ganaug.run.planning import Plan, Val
 from ganaug.synthesis import Architecture, Synthesizer
 from ganaug.training import GanState, Progress
 
@@ -70,13 +70,13 @@ def open_run(todo: Plan, out: Path, *, resume: bool) -> bool:
     return False
 
 
-def recorded_val(out: Path) -> Val:
-    """How the run in `out` cut its validation split; one fifth where there is no such run."""
+def recorded_val(out: Path) -> Val | None:
+    """How the run in `out` cut its validation split; None where there is no such run."""
     try:
         spec = json.loads((out / "run.json").read_text(encoding="utf-8"))["val"]
         return spec.get("source") or float(spec["fraction"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return VAL_FRACTION
+        return None
 
 
 def architecture(todo: Plan) -> Architecture:

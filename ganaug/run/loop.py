@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from ganaug.auto import describe
 from ganaug.conditioning import CLASS_HEADS, Discriminator
 from ganaug.data import Batches, LabeledImages, load
 from ganaug.errors import InterruptedRun
@@ -68,7 +67,7 @@ def execute(todo: Plan, out: Path, *, resume: bool = False, quiet: bool = False)
     if open_run(todo, out, resume=resume):
         log.info("%s is complete already; nothing was changed", out)
         return Synthesizer.load(out, str(todo.device))
-    for line in (*todo.choices, describe(todo.recipe, todo.train)):
+    for line in (*todo.choices, todo.networks):
         log.info("%s", line)
     state, objective = build(todo)
     scores = restore(state, out)

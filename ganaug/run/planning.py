@@ -10,7 +10,9 @@ import torch
 
 from ganaug.auto import Choice, complete, pick_device
 from ganaug.data import LabeledImages, align, hold_out, load, require_disjoint
+from ganaug.diffaug import check_policy
 from ganaug.errors import DataError
+from ganaug.nets import describe, step_seconds
 from ganaug.recipe import Recipe
 
 VAL_FRACTION = 0.2
@@ -41,6 +43,12 @@ class Plan:
             "recipe": self.recipe.model_dump(mode="json"),
         }
 
+    @property
+    def networks(self) -> str:
+        """The networks' sizes in one line."""
+        nets = self.recipe.nets
+        return describe(nets.name, self.train.shape, self.train.num_classes, nets.width or 0, nets.z_dim)
+
     def sources(self) -> dict[str, Any]:
         """Where the images came from, for the run folder alone."""
         return {"data": self.train.source, "val": self.val_spec}
@@ -52,11 +60,17 @@ def plan(data: LabeledImages, recipe: Recipe, *, val: Val = VAL_FRACTION, device
     Raises:
         DataError: `val` is no fraction, has other classes or sizes, or shares images with `data`.
         DeviceError: There is no such device.
+        RecipeError: `train.augment` names an unknown policy, or `data` has not the form that the recipe asks for.
     """
     where = pick_device(device)
     train, held_out, spec = split(data, val)
-    complete_recipe, choices = complete(recipe, train, where)
-    return Plan(train, held_out, complete_recipe, choices, where, spec)
+
+    def seconds(width: int, batch_size: int) -> float:
+        return step_seconds(recipe.nets.name, train.shape, train.num_classes, width, recipe.nets.z_dim, batch_size)
+
+    whole, choices = complete(recipe, train, where, seconds)
+    check_policy(whole.train.augment or "none")
+    return Plan(train, held_out, whole, choices, where, spec)
 
 
 def split(data: LabeledImages, val: Val) -> tuple[LabeledImages, LabeledImages, dict[str, Any]]:
