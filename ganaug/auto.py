@@ -73,8 +73,9 @@ def complete(
     }
     tables["nets"]["width"] = width = choose("nets.width", *_width(height, side))
     batch_size = choose("train.batch_size", 64, "small batches learn most from each image")
-    seconds = step_seconds(width, min(batch_size, len(data)))
-    steps = choose("train.steps", *_steps(seconds, height * side, device))
+    steps = recipe.train.steps  # where it is given nothing needs to be counted
+    if steps is None:
+        steps = choose("train.steps", *_steps(step_seconds(width, min(batch_size, len(data))), height * side, device))
     tables["train"] |= {
         "augment": choose("train.augment", *_policy(data)),
         "augment_p": choose("train.augment_p", *_augment_p(data)),

@@ -68,7 +68,7 @@ def tell(out: Path, console: Console, *, device: str = "auto", seed: int = 0, qu
     result = measure(synth, train=real, val=str(data / "val"), test=str(data / "test"), out=report, command=command)
     if not quiet:
         console.print(summary_table(result))
-    console.print(f"\n{sentence(result)}", style="bold", highlight=False)
+    console.print(f"\n{sentence(result)}", style="bold", highlight=False, soft_wrap=True)
     console.print(f"report: {report / 'report.html'}", highlight=False, soft_wrap=True)
     return result
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganaug.auto import pick_device
 from ganaug.data import LabeledImages, align, load, require_disjoint
-from ganaug.errors import ModelError
+from ganaug.errors import DataError, ModelError
 from ganaug.measures import (
     PRDC,
     Encoder,
@@ -105,6 +105,8 @@ def measure(
         False
     """
     require_new(Path(out))
+    if seeds < 1:
+        raise DataError(f"--seeds must be 1 or more, got {seeds}; {SEEDS} are the fewest that can decide")
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     evidence = gather(source, train, val, test, recipe, device)
     panel = assess(*map(pixel_features, (evidence.train.images, evidence.val.images, evidence.synthetic)))
@@ -203,10 +205,11 @@ def _gain(
     """Gain, CAS and recommendation, under the classical augmentation that served real images best on validation."""
     train, val, test = ((part.images, part.labels) for part in _parts(evidence).values())
     classes, start = evidence.train.classes, time.monotonic()
+    log.info("choosing the classical augmentation on validation")
     augment, scores = choose_augmentation(
         train, val, num_classes=len(classes), steps=settings.steps, metric=settings.metric, n_jobs=n_jobs, device=device
     )
-    log.info("classical augmentation, chosen on validation: %s", augment)
+    log.info("chosen: %s", augment)
     chosen = time.monotonic()
     findings = measure_gain(
         train,

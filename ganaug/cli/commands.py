@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ganaug.errors import CorpusError, DataError, RecipeError
+from ganaug.errors import CorpusError, DataError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -182,8 +182,6 @@ def measure(
     from ganaug.report import sentence, summary_table
 
     speak(quiet)
-    if seeds < 1:
-        raise RecipeError(f"--seeds must be 1 or more, got {seeds}; 6 are the fewest that can decide")
     result = study.measure(
         source,
         train=train,

@@ -55,7 +55,7 @@ def require_disjoint(train: LabeledImages, test: LabeledImages) -> None:
     shared = [(where[h], name) for h, name in zip(test.hashes, test.names, strict=True) if h in where]
     if shared:
         raise DataError(
-            f"{test.source}: test images must not be among the training images, got {len(shared)} that are "
+            f"{test.source}: images must not be among the training images, got {len(shared)} that are "
             f"({shared[0][1]} equals {shared[0][0]}); remove them from one side"
         )
 

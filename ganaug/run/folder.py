@@ -65,8 +65,8 @@ def open_run(todo: Plan, out: Path, *, resume: bool) -> bool:
         raise OutputError(f"{out} must be empty or absent, got a folder with content; choose another or add --resume")
     (out / "samples").mkdir(parents=True, exist_ok=True)
     (out / "checkpoints").mkdir()
-    _replace(out / "recipe.toml", dump_recipe(todo.recipe))
     _replace(out / "run.json", json.dumps({"status": "training", **todo.facts(), **todo.sources()}, indent=1))
+    _replace(out / "recipe.toml", dump_recipe(todo.recipe))
     return False
 
 

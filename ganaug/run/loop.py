@@ -71,6 +71,7 @@ def execute(todo: Plan, out: Path, *, resume: bool = False, quiet: bool = False)
         log.info("%s", line)
     state, objective = build(todo)
     scores = restore(state, out)
+    log.info("training the encoder that checkpoints are judged by")
     judge, before, start, first = Judge.of(todo), seconds_so_far(out), time.monotonic(), state.step
     batches = Batches(todo.train, todo.recipe.train.batch_size or 0, objective.seed, todo.device)
     every, steps = todo.recipe.train.checkpoint_every or 1, todo.recipe.train.steps or 1
