@@ -8,7 +8,6 @@ import contextlib
 import errno
 import hashlib
 import json
-import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -24,7 +23,6 @@ from torch.optim import Optimizer
 
 from ganaug.errors import DiskFullError, GanaugError, ModelError, OutputError
 
-log = logging.getLogger("ganaug")
 MANIFEST = "manifest.json"
 SCHEMA = 1
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -105,13 +103,19 @@ def read_checkpoint(root: Path, step: int) -> dict[str, bytes]:
 
 
 def latest_checkpoint(root: Path) -> tuple[int, dict[str, bytes]] | None:
-    """(step, files) of the newest checkpoint that verifies; damaged ones are named in a warning and passed over."""
-    for folder in reversed(_checkpoints(root)):
-        try:
-            return step_of(folder), read_checkpoint(root, step_of(folder))
-        except ModelError as error:
-            log.warning("%s", error)
-    return None
+    """(step, files) of the newest checkpoint; None where there is none.
+
+    Raises:
+        ModelError: It is damaged; the file is named. A kill cannot do that, so nothing older is taken unasked.
+    """
+    checkpoints = _checkpoints(root)
+    if not checkpoints:
+        return None
+    newest = checkpoints[-1]
+    try:
+        return step_of(newest), read_checkpoint(root, step_of(newest))
+    except ModelError as error:
+        raise ModelError(f"{error}, or remove {newest} to go on from the checkpoint before it") from error
 
 
 def folder_of(root: Path, step: int) -> Path:

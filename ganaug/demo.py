@@ -65,7 +65,16 @@ def tell(out: Path, console: Console, *, device: str = "auto", seed: int = 0, qu
         )
     command = f"ganaug measure {run} --train {data} --test {data / 'test'} -o {report}"
     say("5. Measure whether it helps", command)
-    result = measure(synth, train=real, val=str(data / "val"), test=str(data / "test"), out=report, command=command)
+    result = measure(
+        synth,
+        train=real,
+        val=str(data / "val"),
+        test=str(data / "test"),
+        out=report,
+        seed=seed,
+        device=device,
+        command=command,
+    )
     if not quiet:
         console.print(summary_table(result))
     console.print(f"\n{sentence(result)}", style="bold", highlight=False, soft_wrap=True)

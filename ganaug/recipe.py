@@ -78,7 +78,10 @@ class Measure(Table):
 
     metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
     margin: Positive = 0.01  # differences within +- margin count as none
-    fractions: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.25, 0.5)  # synthetic share of each batch
+    fractions: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)] = (
+        0.25,
+        0.5,
+    )  # synthetic share of each batch
     steps: PositiveInt | None = None  # optimiser steps of every classifier, the same in each arm
 
 

@@ -123,7 +123,7 @@ def test_learning_rate_rises_to_its_peak_and_ends_near_zero():
 def test_every_batch_holds_the_stated_fraction_of_synthetic_images(fraction):
     batches = list(
         mixed_batches(
-            *plain(50, REAL), plain(30, SYNTHETIC) if fraction else None, fraction, steps=30, batch_size=16, seed=0
+            *plain(50, REAL), plain(50, SYNTHETIC) if fraction else None, fraction, steps=30, batch_size=16, seed=0
         )
     )
     counts = [int((images == SYNTHETIC).all((1, 2, 3)).sum()) for images, _ in batches]
@@ -132,17 +132,28 @@ def test_every_batch_holds_the_stated_fraction_of_synthetic_images(fraction):
     assert sum(counts) == int(30 * 16 * fraction + 1e-9)
 
 
-def test_synthetic_images_take_the_place_of_real_ones_and_leave_the_others_in_order():
+def test_synthetic_images_take_the_place_of_real_ones_of_their_class_and_leave_the_others_in_order():
     options = {"steps": 20, "batch_size": 16, "seed": 4}
     alone = [labels for _, labels in mixed_batches(*plain(50, REAL), None, 0.0, **options)]
-    mixed = mixed_batches(*plain(50, REAL), plain(30, SYNTHETIC), 0.25, **options)
-    assert all(torch.equal(base[4:], labels[4:]) for base, (_, labels) in zip(alone, mixed, strict=True))
+    mixed = mixed_batches(*plain(50, REAL), plain(50, SYNTHETIC), 0.25, **options)
+    for base, (images, labels) in zip(alone, mixed, strict=True):
+        assert torch.equal(base, labels)
+        assert (images[:4] == SYNTHETIC).all() and (images[4:] == REAL).all()
 
 
-def test_every_synthetic_image_is_used_before_any_comes_twice():
-    batches = mixed_batches(*plain(50, REAL), plain(40, SYNTHETIC), 0.25, steps=10, batch_size=16, seed=0)
-    used = torch.cat([labels[:4] for _, labels in batches])
-    assert sorted(used.tolist()) == list(range(40))
+def test_every_synthetic_image_of_a_class_is_used_before_any_comes_twice():
+    images, labels = torch.arange(40, dtype=torch.uint8).view(40, 1, 1, 1).expand(40, 1, 8, 8), torch.arange(40) % 5
+    real = torch.full((50, 1, 8, 8), REAL, dtype=torch.uint8), torch.arange(50) % 5
+    batches = mixed_batches(*real, (images, labels), 0.5, steps=10, batch_size=16, seed=0)
+    used = torch.bincount(torch.cat([batch[:8, 0, 0, 0].long() for batch, _ in batches]), minlength=40)
+    assert used.sum() == 80
+    for k in range(5):
+        assert used[labels == k].max() - used[labels == k].min() <= 1
+
+
+def test_a_class_without_synthetic_images_is_refused():
+    with pytest.raises(DataError, match="must cover every class of the real ones, got none of class"):
+        list(mixed_batches(*plain(50, REAL), plain(30, SYNTHETIC), 0.5, steps=10, batch_size=16, seed=0))
 
 
 @pytest.mark.parametrize("fraction", [0.5, -0.1, 1.5])

@@ -93,6 +93,12 @@ def test_the_baseline_against_itself_under_other_seeds_shows_no_gain(planted):
     assert low < 0 < high
 
 
+def test_controls_that_the_short_protocol_does_not_run_are_empty(planted):
+    controls = planted["gain"]["controls"]
+    assert set(controls) == {"a_a", "copy", "wrong_label"}
+    assert controls["copy"] == controls["wrong_label"] == {}
+
+
 def test_copies_are_never_recommended(planted):
     mixed = planted["gain"]["arms"][1]
     advice = recommend(mixed, CLASSES, copying=True)
@@ -175,6 +181,13 @@ def test_validation_recommends_and_harm_on_test_forbids(on_val, on_test, use):
     assert "25 %" in advice["why"] and "+1.2 points (+0.4 to +2.0: " in advice["why"]
     assert ("agree" in advice["why"]) == (on_val == on_test)
     assert (f"test images say: {on_test}" in advice["why"]) == (on_val != on_test)
+
+
+def test_copying_says_so_first_and_adds_where_validation_and_test_disagree():
+    copies = "the synthetic images copy training images"
+    assert recommend(chosen("helps", "helps"), ["cat"], copying=True)["why"] == copies
+    why = recommend(chosen("helps", "hurts"), ["cat"], copying=True)["why"]
+    assert why.startswith(f"{copies}; with 25 %") and why.endswith("while the test images say: hurts")
 
 
 # --- from rows of right and wrong to numbers

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ganaug.errors import DataError
 from ganaug.measures.statistics import crossed_bootstrap, minimum_detectable, sign_flip_p, verdict
@@ -62,13 +63,14 @@ def test_groups_give_the_mean_of_class_means():
     groups = np.repeat([0, 1], [90, 10])
     assert crossed_bootstrap(table).mean == pytest.approx(0.1)
     balanced = crossed_bootstrap(table, groups)
-    assert (balanced.mean, balanced.low, balanced.high) == pytest.approx((0.5, 0.5, 0.5))
+    assert (balanced.mean, balanced.se) == pytest.approx((0.5, 0))
 
 
 def test_class_of_one_image_never_vanishes():
     table = np.zeros((6, 50))
     table[:, 0] = 1
-    assert crossed_bootstrap(table, [0] + [1] * 49).low == pytest.approx(0.5)
+    interval = crossed_bootstrap(table, [0] + [1] * 49)
+    assert (interval.mean, interval.se) == pytest.approx((0.5, 0))
 
 
 def test_equal_classes_give_nearly_the_plain_interval():
@@ -86,6 +88,80 @@ def test_interval_is_a_function_of_the_seed():
 def test_one_seed_bounds_nothing():
     interval = crossed_bootstrap(np.ones((1, 20)))
     assert (interval.low, interval.high) == (-np.inf, np.inf)
+
+
+# --- few images
+
+
+@pytest.mark.parametrize(
+    ("images", "groups"), [(1, None), (1, [0]), (3, [0, 1, 2])], ids=["one", "one class", "one a class"]
+)
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_no_degree_of_freedom_over_images_bounds_nothing(images, groups, value):
+    interval = crossed_bootstrap(np.full((6, images), value), groups)
+    assert (interval.low, interval.high) == (-np.inf, np.inf)
+    assert verdict(interval.low, interval.high, seeds=6, margin=0.01) == "inconclusive"
+
+
+@pytest.mark.parametrize("images", [2, 3, 5, 30, 300])
+def test_equal_image_means_obey_the_rule_of_three(images):
+    interval = crossed_bootstrap(np.zeros((6, images)))
+    assert (interval.low, interval.high) == pytest.approx((-3 / images, 3 / images), rel=0.002)
+    expected = "no measurable difference" if images == 300 else "inconclusive"
+    assert verdict(interval.low, interval.high, seeds=6, margin=0.01) == expected
+
+
+def test_rule_of_three_over_classes_is_that_of_the_smallest_class():
+    assert crossed_bootstrap(np.zeros((6, 50)), [0] * 40 + [1] * 10).high == pytest.approx(3 / (2 * 10), rel=0.002)
+
+
+def test_equal_gains_of_every_image_may_hide_equal_losses():
+    """Five images that all gain prove none: were half of all images +1 and half -1, 1 in 16 such tables would agree."""
+    lows = [crossed_bootstrap(np.ones((6, images))).low for images in (2, 3, 4, 5, 20)]
+    assert max(lows[:4]) < 0 < lows[4]
+
+
+def test_interval_contains_students_t_over_three_images():
+    effect = np.array([0.1, 0.3, 0.5])
+    interval = crossed_bootstrap(np.tile(effect, (6, 1)))
+    reach = stats.t.ppf(0.975, 2) * stats.sem(effect)
+    assert (interval.low, interval.high) == pytest.approx((0.3 - reach, 0.3 + reach))
+
+
+def test_interval_over_classes_contains_the_stratified_students_t():
+    """Pooled variance (0.02 + 0.08) / 3, standard error from 1/2 and 1/3 image per class, 5 - 2 degrees of freedom."""
+    interval = crossed_bootstrap(np.tile([0.1, 0.3, 0.2, 0.4, 0.6], (6, 1)), [0, 0, 1, 1, 1])
+    reach = stats.t.ppf(0.975, 3) * (0.1 / 3 * (1 / 2 + 1 / 3) / 4) ** 0.5
+    assert (interval.low, interval.high) == pytest.approx((0.3 - reach, 0.3 + reach))
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5])
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_three_images_a_class_of_no_effect_give_a_verdict_at_most_7_percent_of_the_time(classes, noise):
+    labels, wrong = np.repeat(np.arange(classes), 3), 0
+    for repeat in range(300):
+        rng = np.random.default_rng(repeat)
+        table = 0.3 * rng.standard_normal((1, 3 * classes)) + noise * rng.standard_normal((6, 3 * classes))
+        interval = crossed_bootstrap(table, labels, draws=200, seed=repeat)
+        wrong += verdict(interval.low, interval.high, seeds=6, margin=0.01) in ("helps", "hurts")
+    assert wrong / 300 <= 0.07
+
+
+@pytest.mark.parametrize("images", [2, 3, 4, 5])
+def test_few_images_right_or_wrong_alike_for_all_seeds_give_a_verdict_at_most_5_percent_of_the_time(images):
+    """Each image is +1, 0 or -1 with equal chances, the same for every seed: all 3^M tables are tried."""
+    said = []
+    for effect in itertools.product((-1.0, 0.0, 1.0), repeat=images):
+        interval = crossed_bootstrap(np.tile(effect, (6, 1)), draws=100)
+        said.append(verdict(interval.low, interval.high, seeds=6, margin=0.01))
+    assert 1 - said.count("inconclusive") / len(said) <= 0.05
+
+
+def test_hundreds_of_images_hardly_widen_the_interval():
+    rng = np.random.default_rng(0)
+    difference = (rng.random((10, 400)) < 0.90).astype(float) - (rng.random((10, 400)) < 0.85)
+    interval = crossed_bootstrap(difference)
+    assert stats.t.ppf(0.975, 399) * stats.sem(difference.mean(0)) < (interval.high - interval.low) / 2
 
 
 @pytest.mark.parametrize(
@@ -158,5 +234,31 @@ def test_verdict_follows_the_rule_in_order(low, high, seeds, expected):
     assert verdict(low, high, seeds=seeds, margin=0.01) == expected
 
 
-def test_minimum_detectable_is_2_8_standard_errors():
-    assert minimum_detectable(1.0) == pytest.approx(1.959964 + 0.841621, abs=1e-6)
+def test_minimum_detectable_with_many_seeds_is_2_8_standard_errors():
+    assert minimum_detectable(1.0, np.zeros(10_000)) == pytest.approx(1.959964 + 0.841621, abs=1e-3)
+
+
+def test_minimum_detectable_takes_the_larger_standard_error():
+    differences = np.array([0.0, 0.01, 0.02, 0.03, 0.04, 0.05])
+    quantiles = stats.t.ppf(0.975, 5) + stats.t.ppf(0.8, 5)
+    assert minimum_detectable(0.0, differences) == pytest.approx(quantiles * stats.sem(differences))
+    assert minimum_detectable(0.1, differences) == pytest.approx(quantiles * 0.1)
+
+
+@pytest.mark.parametrize("seeds", [6, 10, 30])
+def test_minimum_detectable_has_80_percent_power(seeds):
+    """By the noncentral t distribution of the paired t-test."""
+    detectable = minimum_detectable(seeds**-0.5, np.zeros(seeds))  # seeds of standard deviation 1
+    power = stats.nct.sf(stats.t.ppf(0.975, seeds - 1), seeds - 1, detectable * seeds**0.5)
+    assert 0.79 <= power <= 0.9
+
+
+def test_an_effect_of_the_minimum_detectable_size_is_found_four_times_in_five():
+    rng = np.random.default_rng(0)
+    effect = minimum_detectable(6**-0.5, np.zeros(6))
+    found = [crossed_bootstrap(effect + np.tile(rng.standard_normal((6, 1)), (1, 2000)), draws=100) for _ in range(200)]
+    assert 0.72 <= np.mean([interval.low > 0 for interval in found]) <= 0.9
+
+
+def test_one_seed_detects_nothing():
+    assert minimum_detectable(0.01, [0.02]) == np.inf

@@ -60,12 +60,9 @@ def test_noisy_copies_are_called_copying_and_never_recommended(tmp_path: Path, p
     copies = (train.images + 8 * noise).clamp(0, 255).to(torch.uint8).flatten(0, 1)
     result = judge(tmp_path, parts, test_digits, copies, train.labels.repeat(3))
     assert result["memorization"]["verdict"] == "copying" and result["memorization"]["nn_ratio"] > 0.9
-    assert result["recommendation"] == {
-        "use": False,
-        "fraction": 0.0,
-        "classes": [],
-        "why": "the synthetic images copy training images",
-    }
+    advice = result["recommendation"]
+    assert advice["use"] is False and advice["fraction"] == 0.0 and advice["classes"] == []
+    assert advice["why"].startswith("the synthetic images copy training images")
 
 
 @pytest.mark.slow

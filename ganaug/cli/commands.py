@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ganaug.data import LabeledImages
     from ganaug.recipe import Recipe
+    from ganaug.synthesis import Synthesizer
 
 app = typer.Typer(
     help="Does synthetic data help my classifier? "
@@ -129,7 +130,7 @@ def generate(
 
     speak(quiet)
     synth = Synthesizer.load(model, device)
-    wanted = wanted_counts(synth.classes, n, per_class, counts, balance)
+    wanted = wanted_counts(synth, n, per_class, counts, balance)
     start = time.monotonic()
     with meter("generate", sum(wanted), quiet=quiet) as report:
 
@@ -158,7 +159,7 @@ def check(
         raise CorpusError(
             f"{corpus} must equal its manifest, got {len(found)} deviation{s}; write it again with `ganaug generate`"
         )
-    typer.echo(f"{corpus}: every image is as it was written")
+    typer.echo(f"{corpus}: every file is as it was written")
 
 
 @app.command()
@@ -175,6 +176,7 @@ def measure(
     recipe: RecipeName = None,
     set_: Settings = None,
     device: Device = "auto",
+    seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
     """Measure how much a classifier gains, honestly enough to say "do not use it"."""
@@ -189,6 +191,7 @@ def measure(
         out=out,
         val=None if val is None else share_or_source(val),
         seeds=seeds,
+        seed=seed,
         recipe=recipe_of(recipe, set_),
         device=device,
         command=shlex.join(["ganaug", *sys.argv[1:]]),
@@ -230,7 +233,7 @@ def share_or_source(val: str) -> float | str:
 
 
 def wanted_counts(
-    classes: tuple[str, ...], n: int | None, per_class: int | None, counts: Path | None, balance: str | None
+    synth: "Synthesizer", n: int | None, per_class: int | None, counts: Path | None, balance: str | None
 ) -> list[int]:
     """Images per class, from exactly one of the four options.
 
@@ -240,6 +243,7 @@ def wanted_counts(
     from ganaug.corpus import balance_counts, read_counts, spread
     from ganaug.data import align, load
 
+    classes = synth.classes
     options = {"-n": n, "--per-class": per_class, "--counts": counts, "--balance": balance}
     given = [name for name, value in options.items() if value is not None]
     if len(given) != 1:
@@ -253,7 +257,8 @@ def wanted_counts(
         return [per_class] * len(classes)
     if counts is not None:
         return read_counts(counts, classes)
-    return balance_counts(align(load(str(balance)), classes).counts.tolist())
+    real = load(str(balance), resolution=synth.shape[1:], channels=synth.shape[0])
+    return balance_counts(align(real, classes).counts.tolist())
 
 
 def describe_shape(shape: tuple[int, int, int]) -> str:

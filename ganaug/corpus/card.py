@@ -1,6 +1,8 @@
 """What a corpus says of itself: corpus.json, the data card, and the mark inside every image."""
 
+import hashlib
 import html
+import json
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +50,8 @@ by a generative model. Written by ganaug {ganaug}.
 - Generator: sha256 `{model}`, sampling seed {seed}.
 - Training data: fingerprint `{real_data}`.
 - Image `<class>/<index>.png` is a function of generator, seed, class and index alone; `manifest.jsonl` holds the sha256
-  of each image's shape and pixels, and `ganaug check` verifies them.
+  of each file and of its shape and pixels, `corpus.json` those of the manifest, this card and itself; `ganaug check`
+  verifies them all.
 - Each PNG carries XMP `DigitalSourceType` = `trainedAlgorithmicMedia`. Metadata is easily stripped.
 
 ## Known limits
@@ -56,12 +59,13 @@ by a generative model. Written by ganaug {ganaug}.
 - Copies of training images: {copies}.
 - Whether these images help a classifier is not recorded here; `ganaug measure` tells.
 - The images show what the generator learned, with the gaps and biases of its training data.
-- Licence and consent for the training data are not known to ganaug; fill them in before you publish.
+- Licence and consent for the training data are not known to ganaug; state them where you publish (`ganaug check`
+  names an edited card).
 """
 
 
 def describe(synth: "Synthesizer", counts: list[int], seed: int) -> dict[str, Any]:
-    """The content of corpus.json, but for the sum of the manifest."""
+    """The content of corpus.json, but for the sums of the manifest, the card and itself."""
     return {
         "schema": SCHEMA,
         "ganaug": version("ganaug"),
@@ -75,6 +79,13 @@ def describe(synth: "Synthesizer", counts: list[int], seed: int) -> dict[str, An
         "real_data": synth.provenance.get("splits", {}).get("train"),
         "copies": "not checked",
     }
+
+
+def sealed_json(facts: dict[str, Any]) -> bytes:
+    """corpus.json of these facts, with the sha256 of their canonical JSON (keys sorted, `sha256` left out) as last."""
+    facts = {key: value for key, value in facts.items() if key != "sha256"}
+    facts["sha256"] = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return (json.dumps(facts, indent=1) + "\n").encode()
 
 
 def data_card(facts: dict[str, Any]) -> str:

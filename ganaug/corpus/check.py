@@ -4,16 +4,16 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from joblib import Parallel, delayed
 from pydantic import BaseModel, Field, ValidationError
 
+from ganaug.corpus.card import sealed_json
 from ganaug.corpus.layout import directory_names, file_names
 from ganaug.corpus.manifest import Line, pixel_sha256
-from ganaug.data.folder import visible
 from ganaug.errors import DataError
 from ganaug.images import read_image
 
@@ -32,13 +32,16 @@ class Facts(BaseModel):
     seed: int
     counts: Annotated[list[Annotated[int, Field(ge=0, le=10**7)]], Field(min_length=1)]
     manifest_sha256: str
+    card_sha256: str
 
 
 def check_corpus(folder: str | Path) -> list[str]:
     """Name every deviation of a corpus from its own corpus.json and manifest.jsonl.
 
-    Found are missing, surplus and undecodable files, changed pixels (and whose pixels they are now), renamed classes
-    and directories, edited lines, wrong counts, and a model hash that differs between the two files.
+    Found are missing, surplus (hidden ones too) and undecodable files, changed pixels (and whose pixels they are now),
+    other bytes with equal pixels, renamed classes and directories, edited lines, wrong counts, a model hash that
+    differs between the two files, and any edit of corpus.json or README.md. Sums are no signature: who edits a file
+    and all sums above it is not found.
 
     Returns:
         One sentence per deviation, in a fixed order; empty for a whole corpus.
@@ -49,23 +52,28 @@ def check_corpus(folder: str | Path) -> list[str]:
     """
     root = Path(folder)
     try:
-        text = (root / "corpus.json").read_text(encoding="utf-8")
-        facts = Facts.model_validate_json(text)
+        content = (root / "corpus.json").read_bytes()
+        facts = Facts.model_validate_json(content)
     except OSError as error:
         return [f"corpus.json: must be there, got {error.strerror}; is {root} a corpus of ganaug's?"]
-    except (ValidationError, UnicodeDecodeError) as error:
+    except ValidationError as error:
         return [f"corpus.json: the file must be as it was written, got {_first_fault(error)}"]
+    altered = [] if sealed_json(_parse(content)) == content else ["corpus.json: altered"]
     names = _name_deviations(facts)
     if names:
-        return names
+        return [*altered, *names]
     expected = _expected(facts)
     lines, manifest = _read_manifest(root, facts, expected)
-    return [*manifest, *_file_deviations(root, facts, expected), *_pixel_deviations(root, facts, lines)]
+    return [
+        *altered,
+        *_card_deviations(root, facts),
+        *manifest,
+        *_file_deviations(root, facts, expected),
+        *_image_deviations(root, facts, lines),
+    ]
 
 
-def _first_fault(error: ValidationError | UnicodeDecodeError) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "text that is not UTF-8"
+def _first_fault(error: ValidationError) -> str:
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
 
@@ -87,8 +95,16 @@ def _name_deviations(facts: Facts) -> list[str]:
     return found
 
 
+def _card_deviations(root: Path, facts: Facts) -> list[str]:
+    try:
+        card = (root / "README.md").read_bytes()
+    except OSError as error:
+        return [f"README.md: must be there, got {error.strerror}"]
+    return [] if hashlib.sha256(card).hexdigest() == facts.card_sha256 else ["README.md: altered"]
+
+
 def _expected(facts: Facts) -> dict[str, Line]:
-    """The manifest as corpus.json implies it, but for the pixels: file -> line."""
+    """The manifest as corpus.json implies it, but for the sums: file -> line."""
     known = facts.model_dump()
     return {
         file: Line.of(known, label, index, file) for label, index, file in file_names(facts.counts, facts.directories)
@@ -96,7 +112,7 @@ def _expected(facts: Facts) -> dict[str, Line]:
 
 
 def _read_manifest(root: Path, facts: Facts, expected: dict[str, Line]) -> tuple[dict[str, Line], list[str]]:
-    """(file -> the line as it should be, with the pixels that the manifest tells; deviations)."""
+    """(file -> the line as it should be, with the sums that the manifest tells; deviations)."""
     try:
         content = (root / "manifest.jsonl").read_bytes()
     except OSError as error:
@@ -113,7 +129,7 @@ def _read_manifest(root: Path, facts: Facts, expected: dict[str, Line]) -> tuple
                 f"manifest.jsonl line {number}: must name an image of this corpus, got {what} {row.get('file')!r}"
             )
             continue
-        lines[line.file] = Line(**{**asdict(line), "pixel_sha256": str(row.get("pixel_sha256"))})
+        lines[line.file] = replace(line, sha256=str(row.get("sha256")), pixel_sha256=str(row.get("pixel_sha256")))
         for key, value in asdict(lines[line.file]).items():
             if row.get(key) != value:
                 different[key, value, repr(row.get(key))].append(number)
@@ -144,8 +160,8 @@ def _file_deviations(root: Path, facts: Facts, expected: dict[str, Line]) -> Ite
     yield from (
         f"{directory}/: must be there, got no such folder" for directory in facts.directories if directory in gone
     )
-    for file in ("README.md", *expected):
-        if file not in there and file.split("/")[0] not in gone:
+    for file in expected:
+        if there.get(file) != "file" and file.split("/")[0] not in gone:
             yield f"{file}: must be there, got no such file"
     known = {*BESIDE, *expected, *facts.directories}
     surplus = [
@@ -160,34 +176,37 @@ def _file_deviations(root: Path, facts: Facts, expected: dict[str, Line]) -> Ite
 
 def _walk(root: Path, directories: set[str]) -> Iterator[tuple[str, str]]:
     """(path relative to `root`, "file" or "folder") of what lies in it and in those of its directories."""
-    for entry in sorted(visible(root)):
+    for entry in sorted(root.iterdir()):
         yield entry.name, _kind(entry)
         if entry.name in directories and entry.is_dir():
-            yield from ((f"{entry.name}/{inner.name}", _kind(inner)) for inner in sorted(visible(entry)))
+            yield from ((f"{entry.name}/{inner.name}", _kind(inner)) for inner in sorted(entry.iterdir()))
 
 
 def _kind(path: Path) -> str:
     return "folder" if path.is_dir() else "file"
 
 
-def _pixel_deviations(root: Path, facts: Facts, lines: dict[str, Line]) -> Iterator[str]:
+def _image_deviations(root: Path, facts: Facts, lines: dict[str, Line]) -> Iterator[str]:
     present = [line for line in lines.values() if (root / line.file).is_file()]
     sums: Any = Parallel(n_jobs=-1, prefer="threads")(
-        delayed(_pixels)(root / line.file, facts.shape[0]) for line in present
+        delayed(_sums)(root / line.file, facts.shape[0]) for line in present
     )
     owners = {line.pixel_sha256: line.file for line in lines.values()}
-    for line, (sum_, problem) in zip(present, sums, strict=True):
+    for line, (sum_, pixels, problem) in zip(present, sums, strict=True):
         if problem:
             yield f"{line.file}: must decode, got {problem}"
-        elif sum_ != line.pixel_sha256:
-            owner = owners.get(sum_)
+        elif pixels != line.pixel_sha256:
+            owner = owners.get(pixels)
             fact = f"those of {owner}" if owner else "others"
             yield f"{line.file}: must show the pixels that its manifest line names, got {fact}"
+        elif sum_ != line.sha256:
+            yield f"{line.file}: bytes differ from the manifest (pixels equal)"
 
 
-def _pixels(path: Path, channels: int) -> tuple[str, str]:
-    """(sha256 of the pixels, ""), or ("", why they cannot be had)."""
+def _sums(path: Path, channels: int) -> tuple[str, str, str]:
+    """(sha256 of the bytes, sha256 of the pixels, ""), or ("", "", why they cannot be had)."""
     try:
-        return pixel_sha256(read_image(path, channels)), ""
+        pixels = pixel_sha256(read_image(path, channels))
+        return hashlib.sha256(path.read_bytes()).hexdigest(), pixels, ""
     except DataError as error:
-        return "", str(error).partition(": ")[2]
+        return "", "", str(error).partition(": ")[2]

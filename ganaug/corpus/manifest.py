@@ -18,13 +18,13 @@ class Line:
     index: int
     seed: int
     model_sha256: str
-    pixel_sha256: str
+    sha256: str = ""  # of the file's bytes, the mark inside included
+    pixel_sha256: str = ""
 
     @classmethod
-    def of(cls, facts: dict[str, Any], label: int, index: int, file: str, image: np.ndarray | None = None) -> "Line":
-        """The line that belongs to an image of the corpus described by `facts`."""
-        sum_ = "" if image is None else pixel_sha256(image)
-        return cls(file, label, facts["classes"][label], index, facts["seed"], facts["model"], sum_)
+    def of(cls, facts: dict[str, Any], label: int, index: int, file: str) -> "Line":
+        """The line that belongs to an image of the corpus described by `facts`, but for its sums."""
+        return cls(file, label, facts["classes"][label], index, facts["seed"], facts["model"])
 
     def to_json(self) -> str:
         """The line with its line feed."""

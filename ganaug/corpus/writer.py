@@ -6,16 +6,17 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from ganaug.corpus.card import XMP, data_card, describe
+from ganaug.corpus.card import XMP, data_card, describe, sealed_json
 from ganaug.corpus.check import check_corpus
 from ganaug.corpus.layout import file_names
-from ganaug.corpus.manifest import Line
+from ganaug.corpus.manifest import Line, pixel_sha256
 from ganaug.errors import CorpusError, DataError, GanaugError, OutputError
 from ganaug.images import encode_png
 from ganaug.synthesis.cache import DISK_FULL, naming_full_disk
@@ -67,8 +68,10 @@ def write_corpus(
         for name in facts["directories"]:
             (folder / name).mkdir()
         facts["manifest_sha256"] = _write_images(synth, folder, facts, progress)
-        (folder / "README.md").write_bytes(data_card(facts).encode(errors="backslashreplace"))
-        (folder / "corpus.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        card = data_card(facts).encode(errors="backslashreplace")
+        facts["card_sha256"] = hashlib.sha256(card).hexdigest()
+        (folder / "README.md").write_bytes(card)
+        (folder / "corpus.json").write_bytes(sealed_json(facts))
     return out
 
 
@@ -142,11 +145,9 @@ def _write_images(
     digest = hashlib.sha256()
     with (folder / "manifest.jsonl").open("wb") as manifest, Parallel(n_jobs=-1, prefer="threads") as parallel:
         for chunk, images in render(synth, facts["counts"], facts["seed"]):
-            lines = [
-                Line.of(facts, *name, image) for name, image in zip((next(names) for _ in chunk), images, strict=True)
-            ]
-            parallel(
-                delayed(_write_image)(folder / line.file, image) for line, image in zip(lines, images, strict=True)
+            blank = [Line.of(facts, *next(names)) for _ in chunk]
+            lines: Any = parallel(
+                delayed(_write_image)(folder, line, image) for line, image in zip(blank, images, strict=True)
             )
             text = "".join(line.to_json() for line in lines).encode()
             manifest.write(text)
@@ -157,5 +158,8 @@ def _write_images(
     return digest.hexdigest()
 
 
-def _write_image(path: Path, image: np.ndarray) -> None:
-    path.write_bytes(encode_png(image, XMP))
+def _write_image(folder: Path, line: Line, image: np.ndarray) -> Line:
+    """Write one PNG; returns its line with the sums."""
+    png = encode_png(image, XMP)
+    (folder / line.file).write_bytes(png)
+    return replace(line, sha256=hashlib.sha256(png).hexdigest(), pixel_sha256=pixel_sha256(image))

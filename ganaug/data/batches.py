@@ -60,4 +60,4 @@ class Batches:
 
 def mix(*numbers: int) -> int:
     """One well-spread 32-bit seed from several integers (torch's CPU generator uses no more bits)."""
-    return int(np.random.SeedSequence([n % 2**64 for n in numbers]).generate_state(1)[0])
+    return int(np.random.SeedSequence([len(numbers), *(n % 2**64 for n in numbers)]).generate_state(1)[0])

@@ -91,6 +91,9 @@ def class_folders(root: Path) -> tuple[list[str], list[Path]]:
             f"{root}: must have one sub-folder per class, got no sub-folder; "
             "put each class's images into a folder of its name"
         )
+    odd = [folder.name for folder in folders if not folder.name.isprintable() or _surrogates(folder.name)]
+    if odd:
+        raise DataError(f"{root}: class names must be printable Unicode, got {odd[0]!r}; rename the folder")
     try:
         corpus = json.loads((root / "corpus.json").read_text(encoding="utf-8"))
         by_class = dict(zip(corpus["classes"], corpus["directories"], strict=True))
@@ -105,6 +108,11 @@ def class_folders(root: Path) -> tuple[list[str], list[Path]]:
             f"{root / 'corpus.json'}: directories must be the folders there, got others; run `ganaug check {root}`"
         )
     return list(map(str, by_class)), [root / name for name in by_class.values()]
+
+
+def _surrogates(name: str) -> bool:
+    """Whether the file system's bytes were no UTF-8, so that no file of ours could hold the name."""
+    return any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def image_paths(folder: Path) -> list[Path]:

@@ -109,6 +109,11 @@ class LabeledImages:
         names = tuple(self.names[i] for i in index.tolist())
         return replace(self, images=images, labels=self.labels[index], names=names, source=source or self.source)
 
+    def sorted(self) -> "LabeledImages":
+        """The same images in the order of their hashes, whatever the order of the files was."""
+        order = sorted(range(len(self)), key=lambda i: (self.hashes[i], int(self.labels[i])))
+        return self.subset(order)
+
     @cached_property
     def hashes(self) -> list[str]:
         """sha256 of each image's shape and pixels, [N]."""

@@ -4,6 +4,7 @@ import random
 from collections import defaultdict
 
 import torch
+from torch import Tensor
 
 from ganaug.data.labeled import LabeledImages
 from ganaug.errors import DataError
@@ -21,9 +22,10 @@ def hold_out(data: LabeledImages, fraction: float, seed: int = 0) -> tuple[Label
         raise DataError(f"the held-out fraction must lie in (0, 1), got {fraction}; one fifth is usual")
     rng = random.Random(seed)
     held: list[int] = []
+    left = data.counts
     for groups in _groups_by_class(data):
         rng.shuffle(groups)
-        held += _first_share(groups, fraction)
+        held += _first_share(groups, fraction, data.labels, left)
     if not held:
         raise DataError(
             f"{data.source}: a class must have two different images to hold one out, got none; "
@@ -72,11 +74,13 @@ def _groups_by_class(data: LabeledImages) -> list[list[list[int]]]:
     return by_class
 
 
-def _first_share(groups: list[list[int]], fraction: float) -> list[int]:
-    quota = max(1, round(fraction * sum(map(len, groups)))) if len(groups) > 1 else 0
+def _first_share(groups: list[list[int]], fraction: float, labels: Tensor, left: Tensor) -> list[int]:
+    """Groups of one class up to `fraction`, none of which takes the last image `left` to any class; counts it down."""
+    quota = max(1, round(fraction * sum(map(len, groups))))
     held: list[int] = []
-    for group in groups[:-1]:
-        if len(held) >= quota:
-            break
-        held += group
+    for group in groups:
+        taken = torch.bincount(labels[group], minlength=len(left))
+        if len(held) < quota and (left - taken)[taken > 0].min() > 0:
+            left -= taken
+            held += group
     return held

@@ -6,6 +6,7 @@ and the noise of the augmentation, whatever their share of synthetic images: wha
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -133,18 +134,37 @@ def mixed_batches(
     batch_size: int,
     seed: int,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """`steps` batches of (images, labels), the synthetic ones first, in the places of the real ones that they replace.
+    """`steps` batches of (images, labels), the synthetic ones first, each in the place of a real one of its class.
 
-    Over the first t batches the synthetic images are floor(t * batch_size * fraction) exactly.
+    Over the first t batches the synthetic images are floor(t * batch_size * fraction) exactly, and the classes keep the
+    real proportions: what is measured is synthesis, not rebalancing.
     """
     order = shuffled(len(real), steps * batch_size, mix(seed, REAL)).split(batch_size)
     last = [math.floor(t * batch_size * fraction) for t in range(steps + 1)]
     other, other_labels = synthetic or (real[:0], labels[:0])
-    other_order = shuffled(len(other), last[-1], mix(seed, SYNTHETIC))
-    for step in range(steps):
-        replaced = other_order[last[step] : last[step + 1]]
-        kept = order[step][len(replaced) :]
-        yield torch.cat([other[replaced], real[kept]]), torch.cat([other_labels[replaced], labels[kept]])
+    counts = [b - a for a, b in pairwise(last)]
+    replaced = torch.cat([labels[batch[:n]] for batch, n in zip(order, counts, strict=True)])
+    stand_ins = same_class(replaced, other_labels, mix(seed, SYNTHETIC)).split(counts)
+    for batch, n, chosen in zip(order, counts, stand_ins, strict=True):
+        kept = batch[n:]
+        yield torch.cat([other[chosen], real[kept]]), torch.cat([other_labels[chosen], labels[kept]])
+
+
+def same_class(wanted: Tensor, labels: Tensor, seed: int) -> Tensor:
+    """For each of the `wanted` labels the position of an item of that class, int64; all serve before one does twice.
+
+    Raises:
+        DataError: A wanted class has no item.
+    """
+    positions = torch.zeros_like(wanted)
+    for k in wanted.unique().tolist():
+        pool, places = (labels == k).nonzero().squeeze(1), (wanted == k).nonzero().squeeze(1)
+        if not len(pool):
+            raise DataError(
+                f"synthetic images must cover every class of the real ones, got none of class {k}; add some"
+            )
+        positions[places] = pool[shuffled(len(pool), len(places), mix(seed, k))]
+    return positions
 
 
 def shuffled(total: int, count: int, seed: int) -> Tensor:

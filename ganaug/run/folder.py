@@ -2,8 +2,8 @@
 
     RUN/  recipe.toml  run.json  progress.jsonl  samples/step-*.png  checkpoints/step-*/  generator/
 
-run.json is written last but one and marks a run complete; whatever is killed before that is continued from the newest
-checkpoint that verifies, or from the start.
+run.json is written first, and again at the end to mark the run complete; what is killed in between goes on from the
+newest checkpoint, or from the start.
 """
 
 import contextlib
@@ -62,11 +62,16 @@ def open_run(todo: Plan, out: Path, *, resume: bool) -> bool:
     if resume:
         return _reopen(todo, out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out} must be empty or absent, got a folder with content; choose another or add --resume")
-    (out / "samples").mkdir(parents=True, exist_ok=True)
-    (out / "checkpoints").mkdir()
-    _replace(out / "run.json", json.dumps({"status": "training", **todo.facts(), **todo.sources()}, indent=1))
+        what = "a folder with content" if out.is_dir() else "a file"
+        raise OutputError(
+            f"{out} must be empty or absent, got {what}; choose another, or --resume the run that it holds"
+        )
+    facts = json.dumps({"status": "training", **todo.facts(), **todo.sources()}, indent=1)
+    out.mkdir(parents=True, exist_ok=True)
+    _replace(out / "run.json", facts)  # first: from here on --resume knows the run
     _replace(out / "recipe.toml", dump_recipe(todo.recipe))
+    for name in ("samples", "checkpoints"):
+        (out / name).mkdir()
     return False
 
 

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from ganaug.data import mix
 from ganaug.measures.features import Encoder, fit_encoder
 from ganaug.measures.fidelity import frechet_distance, joint_features, mean_norm
 from ganaug.run.planning import Plan
 from ganaug.synthesis import Architecture, Synthesizer
 
 IMAGES = 1000  # synthetic images per score
+JUDGED = 1  # the stream of latents that checkpoints are chosen by; users and `measure` draw from others
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Judge:
             real=joint_features(features, todo.val.labels, K, scale),
             scale=scale,
             labels=todo.val.labels.repeat(repeats),
-            seed=todo.recipe.train.seed,
+            seed=mix(todo.recipe.train.seed, JUDGED),
             device=str(todo.device),
         )
 

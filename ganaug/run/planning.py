@@ -29,6 +29,7 @@ class Plan:
     choices: list[Choice]  # what `auto` decided, with reasons
     device: torch.device
     val_spec: dict[str, Any]  # how validation was cut, so that `measure` never recuts it
+    fingerprint: str  # of all images that were given as training data
 
     def facts(self) -> dict[str, Any]:
         """What the generator remembers of its making; no paths, for it is shared."""
@@ -38,6 +39,7 @@ class Plan:
             "python": platform.python_version(),
             "device": str(self.device),
             "images": len(self.train),
+            "fingerprint": self.fingerprint,
             "splits": {"train": self.train.fingerprint, "val": self.val.fingerprint},
             "val": {"fraction": self.val_spec["fraction"]} if "fraction" in self.val_spec else {},
             "recipe": self.recipe.model_dump(mode="json"),
@@ -70,17 +72,31 @@ def plan(data: LabeledImages, recipe: Recipe, *, val: Val = VAL_FRACTION, device
 
     whole, choices = complete(recipe, train, where, seconds)
     check_policy(whole.train.augment or "none")
-    return Plan(train, held_out, whole, choices, where, spec)
+    return Plan(train, held_out, whole, choices, where, spec, data.fingerprint)
 
 
 def split(data: LabeledImages, val: Val) -> tuple[LabeledImages, LabeledImages, dict[str, Any]]:
     """(training images, validation images, how they were told apart)."""
     if isinstance(val, int | float):
-        return (*hold_out(data, val), {"fraction": val})
-    val = val if isinstance(val, LabeledImages) else load(val, resolution=data.shape[1:], channels=data.shape[0])
-    require_same_shape(val, data)
-    require_disjoint(data, val)
-    return data, align(val, data), {"source": val.source}
+        train, held_out = hold_out(data, val)
+        spec: dict[str, Any] = {"fraction": val}
+    else:
+        held_out = (
+            val if isinstance(val, LabeledImages) else load(val, resolution=data.shape[1:], channels=data.shape[0])
+        )
+        require_same_shape(held_out, data)
+        require_disjoint(data, held_out)
+        train, held_out, spec = data, align(held_out, data), _where(held_out.source)
+    if len(held_out) < 2:
+        raise DataError(f"validation must have two images or more, got {len(held_out)}; add images or pass --val DATA")
+    return train.sorted(), held_out, spec
+
+
+def _where(source: str) -> dict[str, Any]:
+    """A source that can be read again, from any working directory; nothing for images that were only in memory."""
+    if Path(source).exists():
+        return {"source": str(Path(source).resolve())}
+    return {"source": source} if source.startswith("sklearn:") else {}
 
 
 def require_same_shape(other: LabeledImages, data: LabeledImages) -> None:
