@@ -34,6 +34,11 @@ def test_every_block_runs(
     assert Path("report/report.html").is_file() and Path("corpus/manifest.jsonl").is_file()
 
 
+def test_every_link_leads_somewhere():
+    links = re.findall(r"\]\(([^)]+)\)", README.read_text(encoding="utf-8"))
+    assert len(links) >= 4 and [link for link in links if not (README.parent / link).is_file()] == []
+
+
 def run(line: str) -> None:
     command, *arguments = shlex.split(line, comments=True)
     if command == "make":
