@@ -32,7 +32,7 @@ _HOMES = {
     "seed_worker": "ganaug.datasets",
     "train": "ganaug.run",
 }
-__all__ = list(_HOMES)
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,6 @@
 """Studies of planted corpora: what the whole path says where the answer is known beforehand."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import torch
 from torch import Tensor
 
 from ganaug.data import LabeledImages, first_per_class
+from ganaug.demo import write_folder
 from ganaug.recipe import load_recipe
 from ganaug.run import execute, plan
-from ganaug.study import measure
+from ganaug.study import gather, measure
 
 QUICK = load_recipe("auto", ["measure.steps=100", "measure.fractions=[0.7]"])
 PROMISED = {
@@ -95,3 +97,15 @@ def test_a_minute_of_training_teaches_a_classifier(
             f"\nGAN-train {result['cas']['gan_train']:.3f}, real {result['cas']['real']:.3f}, 599 test images, 6 seeds"
         )
     assert result["cas"]["gan_train"] >= 0.93
+
+
+def test_a_corpus_of_another_split_is_judged_with_a_note(tmp_path: Path, parts, test_digits: LabeledImages):
+    train, val, spare = parts
+    write_folder(tmp_path / "corpus", spare)
+    facts = {"classes": list(spare.classes), "directories": list(spare.classes), "real_data": "0" * 64}
+    (tmp_path / "corpus/corpus.json").write_text(json.dumps(facts))
+    evidence = gather(tmp_path / "corpus", train, val, test_digits, QUICK)
+    assert len(evidence.notes) == 1 and "another training split" in evidence.notes[0]
+    facts["real_data"] = train.fingerprint
+    (tmp_path / "corpus/corpus.json").write_text(json.dumps(facts))
+    assert gather(tmp_path / "corpus", train, val, test_digits, QUICK).notes == ()

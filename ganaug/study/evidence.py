@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ganaug.data import LabeledImages, align, load, require_disjoint
-from ganaug.errors import DataError, ModelError
+from ganaug.errors import ModelError
 from ganaug.recipe import Recipe
 from ganaug.run import VAL_FRACTION, Val, recorded_val, require_same_shape, split
 from ganaug.synthesis import Synthesizer, is_model
@@ -32,6 +32,7 @@ class Evidence:
         labels: int64 [M], in the class order of `train`.
         model: The generator, or None where a corpus is judged.
         origin: The generator's hash, or the corpus' name.
+        notes: What a reader of the report must know of the corpus.
     """
 
     train: LabeledImages
@@ -41,6 +42,7 @@ class Evidence:
     labels: Tensor
     model: Synthesizer | None
     origin: str
+    notes: tuple[str, ...] = ()
 
 
 def gather(
@@ -60,8 +62,8 @@ def gather(
         return Evidence(part, held_out, test, *_sample(source, part), source, source.hash)
     corpus = _like(whole, source)
     require_disjoint(test, corpus)
-    _require_own_corpus(corpus.source, part)
-    return Evidence(part, held_out, test, corpus.images, corpus.labels, None, Path(corpus.source).name)
+    notes = _notes_on(corpus.source, part)
+    return Evidence(part, held_out, test, corpus.images, corpus.labels, None, Path(corpus.source).name, notes)
 
 
 def _like(real: LabeledImages, images: Images) -> LabeledImages:
@@ -95,29 +97,23 @@ def _require_own(synth: Synthesizer, train: LabeledImages, val: LabeledImages) -
         ModelError: The splits or the classes are others.
     """
     expected = synth.provenance.get("splits", {})
-    for name, part in (("training", train), ("validation", val)):
-        if expected.get({"training": "train"}.get(name, "val")) != part.fingerprint:
+    for key, name, part in (("train", "training", train), ("val", "validation", val)):
+        if expected.get(key) != part.fingerprint:
             raise ModelError(
                 f"--train and --val must be what {synth.folder or synth} was trained with, got other {name} images in "
-                f"{part.source}; pass the run's own, or write a corpus and measure that"
+                f"{part.source}; pass the run's own"
             )
 
 
-def _require_own_corpus(source: str, train: LabeledImages) -> None:
-    """A corpus of ours says what its generator was trained on; the validation images must not be among that.
-
-    Raises:
-        DataError: It was made from another training split than the one at hand.
-    """
+def _notes_on(corpus: str, train: LabeledImages) -> tuple[str, ...]:
+    """A corpus of ours says what its generator was trained on; of others nothing is known."""
     try:
-        made_from = json.loads((Path(source) / "corpus.json").read_text(encoding="utf-8"))["real_data"]
+        made_from = json.loads((Path(corpus) / "corpus.json").read_text(encoding="utf-8"))["real_data"]
     except (OSError, ValueError, KeyError, TypeError):
-        return  # not a corpus of ours: nothing is known of its making
-    if made_from not in (None, train.fingerprint):
-        raise DataError(
-            f"{source} must be measured on the split that its generator was trained with, got another in "
-            f"{train.source}; pass the run's own --train and --val"
-        )
+        return ("What the corpus was made from is not known: its generator may have seen the validation images.",)
+    if made_from == train.fingerprint:
+        return ()
+    return ("The corpus was made from another training split: its generator may have seen the validation images.",)
 
 
 def _sample(synth: Synthesizer, real: LabeledImages) -> tuple[Tensor, Tensor]:

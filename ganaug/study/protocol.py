@@ -107,6 +107,7 @@ def measure(
             **findings,
             "fidelity": _fidelity(encoder, judged),
             "memorization": _facts(panel),
+            "notes": list(evidence.notes),
             "command": command,
             "versions": {"ganaug": version("ganaug"), "torch": torch.__version__, "python": platform.python_version()},
         }
