@@ -5,6 +5,7 @@ import os
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import numpy as np
 import pytest
 import torch
 
@@ -30,3 +31,15 @@ def digits() -> LabeledImages:
 def test_digits() -> LabeledImages:
     """The test split of scikit-learn's digits."""
     return ganaug.load("sklearn:digits:test")
+
+
+@pytest.fixture(scope="session")
+def golden() -> dict[str, torch.Tensor]:
+    """Two real samples of 200 and four generators: honest, copying, half copying, shrunken."""
+    rs = np.random.RandomState(0)
+    train, test, good = rs.randn(200, 8), rs.randn(200, 8), rs.randn(200, 8)
+    copy = train + 0.01 * rs.randn(200, 8)
+    half = np.concatenate([copy[:100], good[:100]])
+    shrunk = 0.3 * rs.randn(200, 8)
+    sets = {"train": train, "test": test, "good": good, "copy": copy, "half": half, "shrunk": shrunk}
+    return {name: torch.from_numpy(x) for name, x in sets.items()}

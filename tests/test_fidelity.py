@@ -22,18 +22,6 @@ def normal(n: int, d: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-@pytest.fixture(scope="module")
-def golden() -> dict[str, torch.Tensor]:
-    """Two real samples of 200 and four generators: honest, copying, half copying, shrunken."""
-    rs = np.random.RandomState(0)
-    train, test, good = rs.randn(200, 8), rs.randn(200, 8), rs.randn(200, 8)
-    copy = train + 0.01 * rs.randn(200, 8)
-    half = np.concatenate([copy[:100], good[:100]])
-    shrunk = 0.3 * rs.randn(200, 8)
-    sets = {"train": train, "test": test, "good": good, "copy": copy, "half": half, "shrunk": shrunk}
-    return {name: torch.from_numpy(x) for name, x in sets.items()}
-
-
 @pytest.mark.parametrize(
     ("name", "against_train", "against_test"),
     [

@@ -22,18 +22,6 @@ def distances(samples: torch.Tensor, train: torch.Tensor) -> torch.Tensor:
     return torch.cdist(samples, train, compute_mode="donot_use_mm_for_euclid_dist").min(1).values
 
 
-@pytest.fixture(scope="module")
-def golden() -> dict[str, torch.Tensor]:
-    """Two real samples of 200 and four generators: honest, copying, half copying, shrunken."""
-    rs = np.random.RandomState(0)
-    train, test, good = rs.randn(200, 8), rs.randn(200, 8), rs.randn(200, 8)
-    copy = train + 0.01 * rs.randn(200, 8)
-    half = np.concatenate([copy[:100], good[:100]])
-    shrunk = 0.3 * rs.randn(200, 8)
-    sets = {"train": train, "test": test, "good": good, "copy": copy, "half": half, "shrunk": shrunk}
-    return {name: torch.from_numpy(x) for name, x in sets.items()}
-
-
 @pytest.mark.parametrize(
     ("name", "auth", "global_z", "two_cells", "share", "median_ratio"),
     [
