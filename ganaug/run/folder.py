@@ -2,8 +2,8 @@
 
     RUN/  recipe.toml  run.json  progress.jsonl  samples/step-*.png  checkpoints/step-*/  generator/
 
-run.json is written first, and again at the end to mark the run complete; what is killed in between goes on from the
-newest checkpoint, or from the start.
+A new run appears whole, with its recipe and run.json; run.json is written again at the end to mark it complete. What is
+killed in between goes on from the newest checkpoint, or from the start.
 """
 
 import contextlib
@@ -66,13 +66,25 @@ def open_run(todo: Plan, out: Path, *, resume: bool) -> bool:
         raise OutputError(
             f"{out} must be empty or absent, got {what}; choose another, or --resume the run that it holds"
         )
-    facts = json.dumps({"status": "training", **todo.facts(), **todo.sources()}, indent=1)
-    out.mkdir(parents=True, exist_ok=True)
-    _replace(out / "run.json", facts)  # first: from here on --resume knows the run
-    _replace(out / "recipe.toml", dump_recipe(todo.recipe))
-    for name in ("samples", "checkpoints"):
-        (out / name).mkdir()
+    _make(out.resolve(), todo)
     return False
+
+
+def _make(out: Path, todo: Plan) -> None:
+    """The folder of a run at step 0, whole or not at all: `--resume` needs its recipe and its facts together."""
+    facts = json.dumps({"status": "training", **todo.facts(), **todo.sources()}, indent=1)
+    out.mkdir(parents=True, exist_ok=True)  # an empty folder is no run yet; the rename below fills it at once
+    temporary = out.with_name(f".{out.name}.tmp-{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        for name in ("samples", "checkpoints"):
+            (temporary / name).mkdir(parents=True)
+        (temporary / "recipe.toml").write_text(dump_recipe(todo.recipe), encoding="utf-8")
+        (temporary / "run.json").write_text(facts, encoding="utf-8")
+        temporary.rename(out)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
 
 
 def recorded_val(out: Path) -> Val | None:
