@@ -5,7 +5,6 @@ or read.
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -21,11 +20,10 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganaug.errors import DiskFullError, GanaugError, ModelError, OutputError
+from ganaug.errors import DISK_FULL, DiskFullError, GanaugError, ModelError, OutputError
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 ANOTHER = "use another copy"
 
 

@@ -1,5 +1,9 @@
 """What can go wrong at the user's side, each with the exit code that the command line gives it."""
 
+import errno
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what the system says when there is no more room
+
 
 class GanaugError(Exception):
     """A fault that the user can mend: one sentence, `<thing> must <rule>, got <value>; <what to do>`."""

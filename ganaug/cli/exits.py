@@ -9,9 +9,8 @@ import traceback
 import typer
 
 from ganaug.cli.commands import app
-from ganaug.errors import GanaugError
+from ganaug.errors import DISK_FULL, GanaugError
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 

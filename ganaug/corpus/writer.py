@@ -17,9 +17,9 @@ from ganaug.corpus.card import XMP, data_card, describe, sealed_json
 from ganaug.corpus.check import check_corpus
 from ganaug.corpus.layout import file_names
 from ganaug.corpus.manifest import Line, pixel_sha256
-from ganaug.errors import CorpusError, DataError, GanaugError, OutputError
+from ganaug.errors import DISK_FULL, CorpusError, DataError, GanaugError, OutputError
 from ganaug.images import encode_png
-from ganaug.synthesis.cache import DISK_FULL, naming_full_disk
+from ganaug.synthesis.cache import naming_full_disk
 from ganaug.synthesis.pool import render, require_counts
 
 if TYPE_CHECKING:

@@ -27,13 +27,14 @@ from ganaug.measures import (
     pixel_features,
     prdc,
 )
+from ganaug.measures.statistics import MIN_SEEDS
 from ganaug.recipe import Measure, Recipe, load_recipe
 from ganaug.report import Pictures, require_new, strict, write_report
 from ganaug.run import Val
 from ganaug.study.evidence import Evidence, Images, Source, gather
 
 log = logging.getLogger("ganaug")
-SEEDS = 6  # the fewest that can decide
+SEEDS = MIN_SEEDS  # the fewest that can decide
 JUDGED = 10_000  # synthetic images at most that fidelity and memorisation look at
 ENCODER_SEED = 1  # not the encoder that chose the checkpoint
 SHOWN_PER_CLASS, SHOWN_PAIRS = 10, 12

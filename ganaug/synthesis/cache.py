@@ -1,6 +1,5 @@
 """Where rendered images are kept, and how a file gets there whole or not at all."""
 
-import errno
 import os
 import sys
 import uuid
@@ -8,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ganaug.errors import DiskFullError, GanaugError
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from ganaug.errors import DISK_FULL, DiskFullError, GanaugError
 
 
 def cache_folder() -> Path:
