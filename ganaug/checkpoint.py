@@ -4,12 +4,9 @@ Neither safetensors nor torch notices a flipped bit in a weight; the manifest is
 or read.
 """
 
-import contextlib
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +17,13 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganaug.errors import DISK_FULL, DiskFullError, GanaugError, ModelError, OutputError
+from ganaug.errors import ModelError
+from ganaug.files import new_folder, read_file, require_room, write_synced
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
 ANOTHER = "use another copy"
+SPARE = 1.2  # of the size of what is written must be free
 
 
 def save_checkpoint(
@@ -56,16 +55,11 @@ def write_sealed(target: Path, payload: dict[str, bytes], facts: dict[str, Any] 
         DiskFullError: There is no room; nothing stays.
         GanaugError: Nothing can be written there.
     """
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise OutputError(f"{target} must be empty or absent, got something there; choose another")
-    temporary = target.parent / f".tmp-{os.getpid()}-{target.name}"
-    with _cleared(temporary):
+    with new_folder(target) as folder:
+        require_room(folder, int(SPARE * sum(map(len, payload.values()))))
         for name, content in payload.items():
-            _write(temporary / name, content)
-        _write(temporary / MANIFEST, _manifest(payload, facts or {}))
-        _sync(temporary)
-        temporary.rename(target)
-        _sync(target.parent)
+            write_synced(folder / name, content)
+        write_synced(folder / MANIFEST, _manifest(payload, facts or {}))
 
 
 def read_sealed(folder: Path, facts: dict[str, Any] | None = None) -> dict[str, bytes]:
@@ -129,7 +123,7 @@ def step_of(folder: Path) -> int:
 def clean(root: Path) -> None:
     """Make `root` and remove what killed writers left in it."""
     root.mkdir(parents=True, exist_ok=True)
-    for left in (*root.glob(".tmp-*"), *root.glob(".del-*")):
+    for left in (*root.glob(".*.tmp"), *root.glob(".del-*")):
         shutil.rmtree(left, ignore_errors=True)
 
 
@@ -191,22 +185,6 @@ def parameters_finite(module: nn.Module) -> bool:
     return all(bool(torch.isfinite(t).all()) for t in module.state_dict().values())
 
 
-@contextlib.contextmanager
-def _cleared(temporary: Path) -> Iterator[None]:
-    """A fresh folder, gone again if what fills it fails."""
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir(parents=True)
-        yield
-    except OSError as error:
-        where, fact = temporary.parent, _fact(error)
-        if error.errno in DISK_FULL:
-            raise DiskFullError(f"{where} must have room to write, got {fact}; free some and go on") from error
-        raise GanaugError(f"{where} must be a folder that can be written, got {fact}; choose another") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
 def _manifest(payload: dict[str, bytes], facts: dict[str, Any]) -> bytes:
     """What seals a directory: nothing in it can change unnoticed, for the reader writes it again and compares."""
     files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in payload.items()}
@@ -218,26 +196,11 @@ def _checkpoints(root: Path) -> list[Path]:
     return sorted(path for path in root.glob("step-*") if path.name.removeprefix("step-").isdecimal())
 
 
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
         raise ModelError(f"{path} must be readable, got {_fact(error)}; {ANOTHER}") from error
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(folder: Path) -> None:

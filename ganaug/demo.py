@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from ganaug.corpus import write_corpus
 from ganaug.data import LabeledImages, first_per_class, load
 from ganaug.datasets import AugmentedDataset, seed_worker
-from ganaug.errors import OutputError
+from ganaug.files import require_new
 from ganaug.images import encode_png
 from ganaug.recipe import load_recipe
 from ganaug.report import sentence, summary_table
@@ -27,10 +27,7 @@ def tell(out: Path, console: Console, *, device: str = "auto", seed: int = 0, qu
     Raises:
         OutputError: `out` holds something.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(
-            f"{out} must be empty or absent, got a folder with content; remove it or choose another with -o"
-        )
+    require_new(out)
     data, run, corpus, report = (out / name for name in ("data", "run", "corpus", "report"))
 
     def say(step: str, command: str) -> None:

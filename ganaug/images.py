@@ -4,6 +4,7 @@ Inside ganaug an image batch is uint8 [N, C, H, W] (stored, served) or float32 [
 """
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,32 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", "
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 MIN_SIDE = 8  # px; below it no network here has a layer to work with
 MAX_PIXELS = 50_000_000  # refused from the header, before anything is decoded
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image before it is decoded: a file, the bytes of one, or what somebody else's loader decoded.
+
+    Attributes:
+        name: What messages call it: the path of a file, `row 7` of a table.
+        content: A path, encoded bytes, or a PIL image of any mode.
+    """
+
+    name: str
+    content: Path | bytes | Image.Image
+
+    @classmethod
+    def at(cls, path: Path) -> "Picture":
+        """The file at `path`, under its own name."""
+        return cls(str(path), path)
+
+    def open(self) -> Image.Image:
+        """The image with its header read and its pixels not yet decoded; closed by `with`."""
+        if isinstance(self.content, Image.Image):
+            return self.content.copy()
+        return Image.open(
+            io.BytesIO(self.content) if isinstance(self.content, bytes) else self.content, formats=FORMATS
+        )
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -38,14 +65,15 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def read_header(path: Path) -> tuple[tuple[int, int], int]:
+def read_header(picture: Picture) -> tuple[tuple[int, int], int]:
     """(height, width) as displayed and the natural number of channels; too large an image is refused undecoded.
 
     Raises:
         DataError: The file is not an image that can be read, or is too large or too small.
     """
+    path = picture.name
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with picture.open() as image:
             _refuse_bomb(path, image)
             height, width = _displayed_size(image)
             channels = _natural_channels(image)
@@ -62,18 +90,20 @@ def read_header(path: Path) -> tuple[tuple[int, int], int]:
     return (height, width), channels
 
 
-def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -> np.ndarray:
+def read_image(picture: Picture, channels: int, size: tuple[int, int] | None = None) -> np.ndarray:
     """Decode one file to uint8 [C, H, W]: EXIF turned, 16 bits scaled, alpha composited on white, fitted to `size`.
 
     Raises:
         DataError: The file is truncated or otherwise unreadable.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with picture.open() as image:
             image.load()
             return fit(convert(ImageOps.exif_transpose(image), channels), size)
     except Exception as error:  # as above
-        raise DataError(f"{path}: must decode to the end, got {_fact(error)}; remove or replace the file") from error
+        raise DataError(
+            f"{picture.name}: must decode to the end, got {_fact(error)}; remove or replace the file"
+        ) from error
 
 
 def fit(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
@@ -145,7 +175,7 @@ def convert(image: Image.Image, channels: int) -> Image.Image:
     return image.convert(MODES[channels])
 
 
-def _refuse_bomb(path: Path, image: Image.Image) -> None:
+def _refuse_bomb(path: str, image: Image.Image) -> None:
     if image.height * image.width > MAX_PIXELS:
         size = f"{image.height} x {image.width}"
         raise DataError(f"{path}: must have at most {MAX_PIXELS:,} pixels, got {size}; make it smaller")

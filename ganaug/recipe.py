@@ -40,6 +40,8 @@ class Data(Table):
 
     resolution: Resolution | None = None  # height, width in px; None: as the images are
     channels: Literal[1, 3, 4] | None = None  # None: as most images are; transparency is then composited on white
+    groups: str = ""  # regular expression on the file name, or a column: what shows one object is not split
+    skip_bad: bool = False  # go on without unreadable files, up to 1 %
 
 
 class Nets(Table):

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ from ganaug.checkpoint import (
     save_checkpoint,
     write_sealed,
 )
-from ganaug.errors import DiskFullError, GanaugError, ModelError, OutputError
+from ganaug.errors import DiskFullError, ModelError, OutputError
 
 PAYLOAD = {"a.bin": bytes(range(256)) * 20, "b.json": b'{"step": 3}', "empty": b""}
 
@@ -131,7 +132,7 @@ def test_no_half_deleted_checkpoint_is_ever_seen(tmp_path: Path, monkeypatch: py
 
 
 def test_what_killed_writers_left_is_removed(tmp_path: Path):
-    for name in (".tmp-1-step-000000001", ".del-step-000000002"):
+    for name in (".step-000000001.host-1-0.tmp", ".del-step-000000002"):
         (tmp_path / name).mkdir()
     save_checkpoint(tmp_path, 5, PAYLOAD)
     assert names(tmp_path) == ["step-000000005"]
@@ -143,12 +144,12 @@ def test_a_folder_with_content_is_never_written_over(tmp_path: Path):
     (tmp_path / "out").mkdir()
     write_sealed(tmp_path / "out", PAYLOAD)  # an empty one is taken
     for target in (tmp_path / "out", tmp_path / "out" / "a.bin"):
-        with pytest.raises(OutputError, match="must be empty or absent"):
+        with pytest.raises(OutputError, match="must be a new or empty folder"):
             write_sealed(target, {"x": b"y"})
     assert read_sealed(tmp_path / "out") == PAYLOAD
 
 
-@pytest.mark.parametrize("failing", ["_write", "_sync"])
+@pytest.mark.parametrize("failing", ["write_synced", "sync"])
 def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str):
     save_checkpoint(tmp_path, 10, PAYLOAD)
     calls = 0
@@ -156,24 +157,21 @@ def test_a_full_disk_leaves_nothing_and_says_so(tmp_path: Path, monkeypatch: pyt
     def full(*_: object) -> None:
         nonlocal calls
         calls += 1
-        if calls > (1 if failing == "_write" else 0):
+        if calls > (1 if failing == "write_synced" else 0):
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ganaug.checkpoint, failing, full)
-    with pytest.raises(DiskFullError, match="must have room to write, got No space left") as caught:
+    monkeypatch.setattr(ganaug.checkpoint if failing == "write_synced" else ganaug.files, failing, full)
+    with pytest.raises(DiskFullError, match="must have room, got 'No space left") as caught:
         save_checkpoint(tmp_path, 20, PAYLOAD)
     assert caught.value.exit_code == 75
     assert names(tmp_path) == ["step-000000010"] and latest_checkpoint(tmp_path) == (10, PAYLOAD)
 
 
-def test_other_faults_of_the_disk_are_not_called_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def forbidden(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(ganaug.checkpoint, "_write", forbidden)
-    with pytest.raises(GanaugError, match=r"can be written, got Permission denied") as caught:
-        write_sealed(tmp_path / "x", PAYLOAD)
-    assert not isinstance(caught.value, DiskFullError) and caught.value.exit_code == 2 and names(tmp_path) == []
+def test_what_cannot_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=9))
+    with pytest.raises(DiskFullError, match=r"must have room for [\d,]+ bytes, got 9"):
+        save_checkpoint(tmp_path, 10, PAYLOAD)
+    assert names(tmp_path) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="fork")

@@ -12,6 +12,7 @@ import ganaug
 PACKAGE = Path(ganaug.__file__).parent
 FLOORS = [
     "errors",
+    "files",
     "images recipe",
     "data",
     "losses conditioning diffaug nets auto checkpoint measures",

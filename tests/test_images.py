@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from ganaug.errors import DataError
-from ganaug.images import FORMATS, encode_png, fit, grid, read_header, read_image, to_float, to_pil, to_uint8
+from ganaug.images import FORMATS, Picture, encode_png, fit, grid, read_header, read_image, to_float, to_pil, to_uint8
 
 RNG = np.random.default_rng(0)
 
@@ -53,8 +53,8 @@ def test_png_round_trip_is_exact_and_its_bytes_are_a_function_of_the_pixels(tmp_
     path = tmp_path / "a.png"
     path.write_bytes(encode_png(image))
     assert encode_png(image) == path.read_bytes() != encode_png(image, xmp="<x/>")
-    assert read_header(path) == ((9, 13), channels)
-    assert np.array_equal(read_image(path, channels), image)
+    assert read_header(Picture.at(path)) == ((9, 13), channels)
+    assert np.array_equal(read_image(Picture.at(path), channels), image)
     assert to_pil(image).mode == mode
 
 
@@ -62,21 +62,21 @@ def test_png_round_trip_is_exact_and_its_bytes_are_a_function_of_the_pixels(tmp_
 def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path, suffix: str):
     values = np.linspace(0, 65535, 256).round().reshape(16, 16)
     path = gray16(tmp_path / f"a.{suffix}", values)
-    assert read_header(path) == ((16, 16), 1)
-    assert np.array_equal(read_image(path, 1)[0].ravel(), np.arange(256))
-    assert np.array_equal(read_image(path, 3)[2].ravel(), np.arange(256))
+    assert read_header(Picture.at(path)) == ((16, 16), 1)
+    assert np.array_equal(read_image(Picture.at(path), 1)[0].ravel(), np.arange(256))
+    assert np.array_equal(read_image(Picture.at(path), 3)[2].ravel(), np.arange(256))
 
 
 def test_integers_beyond_sixteen_bits_and_floats_beyond_one_are_refused(tmp_path: Path):
     wide = saved(tmp_path / "wide.tif", Image.fromarray(np.full((8, 8), 70_000, np.int32)))
     with pytest.raises(DataError, match=r"wide.tif.*\[70000, 70000\], not in \[0, 65535\]"):
-        read_image(wide, 1)
+        read_image(Picture.at(wide), 1)
     for value in (1.5, -0.1, float("nan")):
         odd = saved(tmp_path / "odd.tif", Image.fromarray(np.full((8, 8), value, np.float32)))
         with pytest.raises(DataError, match=r"odd.tif.*not in \[0, 1\]"):
-            read_image(odd, 1)
+            read_image(Picture.at(odd), 1)
     half = saved(tmp_path / "half.tif", Image.fromarray(np.full((8, 8), 0.5, np.float32)))
-    assert np.unique(read_image(half, 1)).tolist() == [128]
+    assert np.unique(read_image(Picture.at(half), 1)).tolist() == [128]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -85,41 +85,43 @@ def test_transparency_is_composited_on_white_and_hides_what_lay_under_it(tmp_pat
     pixels[:, :4] = (255, 0, 0, 0)  # a hidden red
     pixels[:, 4:] = (0, 0, 0, 255)
     path = saved(tmp_path / "a.png", Image.fromarray(pixels))
-    assert read_header(path)[1] == 4
-    image = read_image(path, channels)
+    assert read_header(Picture.at(path))[1] == 4
+    image = read_image(Picture.at(path), channels)
     assert (image[:, :, :4] == 255).all() and (image[:, :, 4:] == 0).all()
     half = saved(tmp_path / "b.png", Image.fromarray(np.full((8, 8, 4), (0, 0, 0, 128), np.uint8)))
-    assert set(np.unique(read_image(half, channels))) <= {127, 128}
+    assert set(np.unique(read_image(Picture.at(half), channels))) <= {127, 128}
 
 
 def test_four_channels_keep_transparency(tmp_path: Path):
     pixels = RNG.integers(0, 256, (8, 8, 4), dtype=np.uint8)
-    assert np.array_equal(read_image(saved(tmp_path / "a.png", Image.fromarray(pixels)), 4), pixels.transpose(2, 0, 1))
+    assert np.array_equal(
+        read_image(Picture.at(saved(tmp_path / "a.png", Image.fromarray(pixels))), 4), pixels.transpose(2, 0, 1)
+    )
 
 
 def test_a_palette_with_a_transparent_entry_becomes_white_there(tmp_path: Path):
     image = Image.fromarray(np.repeat([[0, 1]], 8, 0).repeat(4, 1).astype(np.uint8), mode=None).convert("P")
     image.putpalette([10, 20, 30, 200, 100, 50] + [0] * 762)
-    plain = read_image(saved(tmp_path / "plain.png", image), 3)
+    plain = read_image(Picture.at(saved(tmp_path / "plain.png", image)), 3)
     assert plain[:, 0, 0].tolist() == [10, 20, 30] and plain[:, 0, 7].tolist() == [200, 100, 50]
     path = saved(tmp_path / "clear.png", image, transparency=0)
-    assert read_header(path)[1] == 4
-    assert read_image(path, 3)[:, 0, 0].tolist() == [255, 255, 255]
+    assert read_header(Picture.at(path))[1] == 4
+    assert read_image(Picture.at(path), 3)[:, 0, 0].tolist() == [255, 255, 255]
 
 
 def test_one_bit_is_black_and_white(tmp_path: Path):
     bits = RNG.integers(0, 2, (8, 8)).astype(bool)
     path = saved(tmp_path / "a.png", Image.fromarray(bits))
-    assert read_header(path)[1] == 1
-    assert np.array_equal(read_image(path, 1)[0], bits * 255)
+    assert read_header(Picture.at(path))[1] == 1
+    assert np.array_equal(read_image(Picture.at(path), 1)[0], bits * 255)
 
 
 def test_cmyk_and_gray_with_alpha_are_converted(tmp_path: Path):
     white = saved(tmp_path / "a.jpg", Image.new("CMYK", (8, 8), (0, 0, 0, 0)))
-    assert read_header(white) == ((8, 8), 3)
-    assert (read_image(white, 3) > 250).all() and (read_image(white, 1) > 250).all()
+    assert read_header(Picture.at(white)) == ((8, 8), 3)
+    assert (read_image(Picture.at(white), 3) > 250).all() and (read_image(Picture.at(white), 1) > 250).all()
     clear = saved(tmp_path / "b.png", Image.new("LA", (8, 8), (0, 0)))
-    assert (read_image(clear, 1) == 255).all() and (read_image(clear, 3) == 255).all()
+    assert (read_image(Picture.at(clear), 1) == 255).all() and (read_image(Picture.at(clear), 3) == 255).all()
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
@@ -129,8 +131,8 @@ def test_exif_orientation_is_applied_and_counted_in_the_size(tmp_path: Path, suf
     exif = Image.Exif()
     exif[0x0112] = 6
     path = saved(tmp_path / f"a.{suffix}", Image.fromarray(top), exif=exif)
-    assert read_header(path) == ((16, 8), 3)
-    image = read_image(path, 1)[0].astype(int)
+    assert read_header(Picture.at(path)) == ((16, 8), 3)
+    image = read_image(Picture.at(path), 1)[0].astype(int)
     assert image.shape == (16, 8) and image[:, 5:].min() > 200 and image[:, :3].max() < 55
 
 
@@ -138,8 +140,8 @@ def test_fitting_crops_the_centre_to_the_aspect_then_resizes(tmp_path: Path):
     pixels = np.zeros((20, 60), np.uint8)
     pixels[:, 20:40] = 255
     path = saved(tmp_path / "a.png", Image.fromarray(pixels))
-    assert (read_image(path, 1, (10, 10)) > 230).all()  # the filter reaches a pixel beyond the crop
-    assert read_image(path, 1, (12, 36)).shape == (1, 12, 36)
+    assert (read_image(Picture.at(path), 1, (10, 10)) > 230).all()  # the filter reaches a pixel beyond the crop
+    assert read_image(Picture.at(path), 1, (12, 36)).shape == (1, 12, 36)
     assert np.array_equal(fit(to_pil(pixels[None]), (20, 60))[0], pixels)
 
 
@@ -149,8 +151,8 @@ def test_a_truncated_file_is_named(tmp_path: Path, suffix: str):
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     with pytest.raises(DataError, match=f"cut.{suffix}: must"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        read_header(path)
-        read_image(path, 3)
+        read_header(Picture.at(path))
+        read_image(Picture.at(path), 3)
 
 
 def test_what_is_no_image_is_named_with_the_reason(tmp_path: Path):
@@ -158,9 +160,9 @@ def test_what_is_no_image_is_named_with_the_reason(tmp_path: Path):
         path = tmp_path / "note.png"
         path.write_bytes(content)
         with pytest.raises(DataError, match=rf"note.png: must be an image .*{fact}.*remove or replace"):
-            read_header(path)
+            read_header(Picture.at(path))
     with pytest.raises(DataError, match="got no such file"):
-        read_header(tmp_path / "absent.png")
+        read_header(Picture.at(tmp_path / "absent.png"))
 
 
 @pytest.mark.parametrize("side", [8000, 10_000, 60_000])
@@ -168,12 +170,12 @@ def test_a_bomb_is_refused_from_its_header(tmp_path: Path, side: int):
     path = tmp_path / "bomb.png"
     path.write_bytes(png_header(side, side))
     with pytest.raises(DataError, match=r"bomb.png: must have at most 50,000,000 pixels"):
-        read_header(path)
+        read_header(Picture.at(path))
 
 
 def test_sides_below_eight_are_refused(tmp_path: Path):
     with pytest.raises(DataError, match="got 7 x 30"):
-        read_header(saved(tmp_path / "a.png", Image.new("L", (30, 7))))
+        read_header(Picture.at(saved(tmp_path / "a.png", Image.new("L", (30, 7)))))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM"])
@@ -191,8 +193,8 @@ def test_damage_anywhere_is_a_data_error_or_an_image(tmp_path: Path, kind: str):
                 content[rng.randrange(min(len(content), 200))] = rng.randrange(256)
             path.write_bytes(content)
             try:
-                read_header(path)
-                assert read_image(path, 3, (8, 8)).shape == (3, 8, 8)
+                read_header(Picture.at(path))
+                assert read_image(Picture.at(path), 3, (8, 8)).shape == (3, 8, 8)
             except DataError as error:
                 assert str(path) in str(error)
 

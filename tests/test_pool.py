@@ -138,7 +138,7 @@ def test_a_cache_folder_that_cannot_be_made_is_one_sentence(cache: Path):
 
 
 def test_without_the_variable_the_cache_lies_in_the_home_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    from ganaug.synthesis.cache import cache_folder
+    from ganaug.files import cache_folder
 
     monkeypatch.delenv("GANAUG_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

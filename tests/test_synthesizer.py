@@ -137,7 +137,7 @@ def test_the_hash_is_that_of_the_weights(folder: Path):
 
 
 def test_a_folder_is_never_written_over(folder: Path):
-    with pytest.raises(OutputError, match="must be empty or absent"):
+    with pytest.raises(OutputError, match="must be a new or empty folder"):
         synthesizer(seed=1).save(folder)
     assert Synthesizer.load(folder, "cpu").hash == synthesizer().hash
 

@@ -221,7 +221,7 @@ def read(data: str, recipe: "Recipe") -> "LabeledImages":
     """DATA, at the size and channels that the recipe asks for."""
     from ganaug.data import load
 
-    return load(data, resolution=recipe.data.resolution, channels=recipe.data.channels)
+    return load(data, **dict(recipe.data))
 
 
 def share_or_source(val: str) -> float | str:

@@ -15,7 +15,7 @@ from ganaug.corpus.card import sealed_json
 from ganaug.corpus.layout import directory_names, file_names
 from ganaug.corpus.manifest import Line, pixel_sha256
 from ganaug.errors import DataError
-from ganaug.images import read_image
+from ganaug.images import Picture, read_image
 
 BESIDE = ("README.md", "corpus.json", "manifest.jsonl")
 
@@ -206,7 +206,7 @@ def _image_deviations(root: Path, facts: Facts, lines: dict[str, Line]) -> Itera
 def _sums(path: Path, channels: int) -> tuple[str, str, str]:
     """(sha256 of the bytes, sha256 of the pixels, ""), or ("", "", why they cannot be had)."""
     try:
-        pixels = pixel_sha256(read_image(path, channels))
+        pixels = pixel_sha256(read_image(Picture.at(path), channels))
         return hashlib.sha256(path.read_bytes()).hexdigest(), pixels, ""
     except DataError as error:
         return "", "", str(error).partition(": ")[2]

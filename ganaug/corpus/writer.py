@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +14,9 @@ from ganaug.corpus.card import XMP, data_card, describe, sealed_json
 from ganaug.corpus.check import check_corpus
 from ganaug.corpus.layout import file_names
 from ganaug.corpus.manifest import Line, pixel_sha256
-from ganaug.errors import DISK_FULL, CorpusError, DataError, GanaugError, OutputError
+from ganaug.errors import CorpusError, DataError, OutputError
+from ganaug.files import is_taken, new_folder, require_new
 from ganaug.images import encode_png
-from ganaug.synthesis.cache import naming_full_disk
 from ganaug.synthesis.pool import render, require_counts
 
 if TYPE_CHECKING:
@@ -62,9 +59,9 @@ def write_corpus(
         PosixPath('corpus')
     """
     out, facts = Path(out), describe(synth, _require_images(synth, counts), seed)
-    if _occupied(out):
+    if is_taken(out):
         return _verified(out, facts, resume)
-    with naming_full_disk(out), _renamed_when_whole(out) as folder:
+    with new_folder(out) as folder:
         for name in facts["directories"]:
             (folder / name).mkdir()
         facts["manifest_sha256"] = _write_images(synth, folder, facts, progress)
@@ -86,15 +83,9 @@ def _require_images(synth: "Synthesizer", counts: Sequence[int]) -> list[int]:
     return counts
 
 
-def _occupied(out: Path) -> bool:
-    return out.is_file() or (out.is_dir() and any(out.iterdir()))
-
-
 def _verified(out: Path, facts: dict[str, Any], resume: bool) -> Path:
     if not resume:
-        raise OutputError(
-            f"{out}: the output must be a new or empty folder, got one that holds something; choose another"
-        )
+        require_new(out)
     deviations = check_corpus(out)
     if deviations:
         more = f" (and {len(deviations) - 1} more)" if len(deviations) > 1 else ""
@@ -108,33 +99,6 @@ def _verified(out: Path, facts: dict[str, Any], resume: bool) -> Path:
             f"{out}: the corpus there must be the one asked for, got another {other[0]}; choose another folder"
         )
     return out
-
-
-@contextmanager
-def _renamed_when_whole(out: Path) -> Iterator[Path]:
-    """A temporary sibling of `out` that takes its name at the end; any exception removes it."""
-    folder = out.absolute().with_name(f".{out.absolute().name}.partial-{os.getpid()}")
-    shutil.rmtree(folder, ignore_errors=True)
-    _make(folder, out)
-    try:
-        yield folder
-        if out.is_dir():
-            out.rmdir()  # empty; not every platform renames over it
-        folder.rename(out)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
-def _make(folder: Path, out: Path) -> None:
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        if error.errno in DISK_FULL:
-            raise
-        raise GanaugError(
-            f"{out}: must lie where files can be written, got {error.strerror!r}; choose another"
-        ) from error
 
 
 def _write_images(

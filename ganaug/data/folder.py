@@ -1,56 +1,31 @@
-"""A folder with one sub-folder per class, read with ganaug's own decode policy."""
+"""A folder with one sub-folder per class."""
 
 import json
-import logging
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-from joblib import Parallel, delayed
-
-from ganaug.data.labeled import LabeledImages
-from ganaug.data.memory import allocate
+from ganaug.data.listing import Listing
 from ganaug.errors import DataError
-from ganaug.images import SUFFIXES, read_header, read_image
+from ganaug.images import SUFFIXES, Picture
 
-log = logging.getLogger("ganaug")
 SPLITS = ("train", "val", "valid", "validation", "test")
 IGNORED = ("._", ".", "Thumbs.db", "desktop.ini", "__pycache__")
 
 
-@dataclass(frozen=True)
-class ImageFile:
-    """One file of a class, and what its header says."""
-
-    path: Path
-    label: int
-    size: tuple[int, int]  # height, width
-    channels: int
-
-
-def load_folder(root: Path, size: tuple[int, int] | None, channels: int | None) -> LabeledImages:
-    """Read every image under `root`/<class>/ (or `root`/train/<class>/ where that exists).
+def list_folder(root: Path) -> Listing:
+    """What lies under `root`/<class>/ (or `root`/train/<class>/ where that exists), nothing of it decoded.
 
     Raises:
-        DataError: A missing or empty folder, no class folders, an empty class, an unreadable file, or mixed sizes
-            without `size`.
+        DataError: A missing or empty folder, no class folders, or an empty class.
     """
     root = resolve(root)
     classes, folders = class_folders(root)
     files = [(path, label) for label, folder in enumerate(folders) for path in image_paths(folder)]
-    headers = Parallel(n_jobs=-1, prefer="threads")(delayed(read_header)(path) for path, _ in files)
-    found = [ImageFile(path, label, *header) for (path, label), header in zip(files, headers, strict=True)]  # type: ignore[misc]
-    size = size or _common_size(found, root)
-    channels = channels or _usual_channels(found)
-    _say_conversions(found, root, size, channels)
-    return LabeledImages(
-        images=torch.from_numpy(_decode(found, size, channels)),
-        labels=torch.tensor([file.label for file in found]),
-        classes=tuple(classes),
-        names=tuple(str(file.path.relative_to(root)) for file in found),
+    return Listing(
         source=str(root),
+        classes=tuple(classes),
+        pictures=[Picture.at(path) for path, _ in files],
+        names=[path.relative_to(root).as_posix() for path, _ in files],
+        labels=[label for _, label in files],
     )
 
 
@@ -138,39 +113,3 @@ def image_paths(folder: Path) -> list[Path]:
 def visible(folder: Path) -> list[Path]:
     """Entries that are not hidden and not left behind by an operating system."""
     return [entry for entry in folder.iterdir() if not entry.name.startswith(IGNORED)]
-
-
-def _common_size(files: list[ImageFile], root: Path) -> tuple[int, int]:
-    sizes = Counter(file.size for file in files)
-    if len(sizes) > 1:
-        (usual, _), (odd, _) = sizes.most_common(2)
-        example = next(file.path for file in files if file.size == odd)
-        raise DataError(
-            f"{root}: images must have one size, got {len(sizes)} ({example} is {odd[0]} x {odd[1]}, "
-            f"most are {usual[0]} x {usual[1]}); set one with --set data.resolution={min(usual)}"
-        )
-    return files[0].size
-
-
-def _usual_channels(files: list[ImageFile]) -> int:
-    """Gray or colour, as most files are; transparency is composited unless four channels are asked for."""
-    return Counter(min(file.channels, 3) for file in files).most_common(1)[0][0]
-
-
-def _say_conversions(files: list[ImageFile], root: Path, size: tuple[int, int], channels: int) -> None:
-    resized = sum(file.size != size for file in files)
-    recoded = sum(file.channels != channels for file in files)
-    if resized:
-        log.info("%s: %d of %d images are cropped and resized to %d x %d", root, resized, len(files), *size)
-    if recoded:
-        log.info("%s: %d of %d images are converted to %d channel(s)", root, recoded, len(files), channels)
-
-
-def _decode(files: list[ImageFile], size: tuple[int, int], channels: int) -> np.ndarray:
-    pixels = allocate((len(files), channels, *size))
-
-    def decode(i: int) -> None:
-        pixels[i] = read_image(files[i].path, channels, size)
-
-    Parallel(n_jobs=-1, prefer="threads", require="sharedmem")(delayed(decode)(i) for i in range(len(files)))
-    return pixels

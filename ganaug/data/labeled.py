@@ -23,6 +23,7 @@ class LabeledImages:
         classes: The K class names, in label order (not necessarily sorted).
         names: Where each image came from: a file name or a row number, [N].
         source: What the user called the set.
+        groups: Which object, patient or track each image shows, [N]; None where every image is its own.
 
     Raises:
         DataError: Fewer than two classes, a name twice, images that are not uint8 [N, C, H, W], or labels that are not
@@ -34,6 +35,7 @@ class LabeledImages:
     classes: tuple[str, ...]
     names: tuple[str, ...]
     source: str = "images"
+    groups: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         self._require_classes()
@@ -107,7 +109,9 @@ class LabeledImages:
         images = torch.from_numpy(allocate((len(index), *self.shape)))
         torch.index_select(self.images, 0, index, out=images)
         names = tuple(self.names[i] for i in index.tolist())
-        return replace(self, images=images, labels=self.labels[index], names=names, source=source or self.source)
+        groups = tuple(self.groups[i] for i in index.tolist()) if self.groups else None
+        source = source or self.source
+        return replace(self, images=images, labels=self.labels[index], names=names, source=source, groups=groups)
 
     def sorted(self) -> "LabeledImages":
         """The same images in the order of their hashes, whatever the order of the files was."""

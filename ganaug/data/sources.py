@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ganaug.data.folder import load_folder
+from ganaug.data.folder import list_folder
 from ganaug.data.labeled import LabeledImages, require_images
+from ganaug.data.listing import decode
 from ganaug.errors import DataError
 from ganaug.images import MIN_SIDE, MODES, convert, fit, to_pil
 
@@ -20,7 +21,12 @@ KNOWN = ("a folder with one sub-folder per class", f"{DIGITS}[:train|test]", "an
 
 
 def load(
-    source: str | Path, *, resolution: int | tuple[int, int] | None = None, channels: int | None = None
+    source: str | Path,
+    *,
+    resolution: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    groups: str = "",
+    skip_bad: bool = False,
 ) -> LabeledImages:
     """Read a labelled image set.
 
@@ -29,6 +35,9 @@ def load(
             or an `.npz` with `images` uint8 [N, H, W[, C]], `labels` [N] and optionally `classes` [K].
         resolution: (height, width) or one side in px; None keeps the images' own size.
         channels: 1, 3 or 4; None keeps what most images have.
+        groups: Which images show one object, patient or track: a regular expression on the file name (its first group,
+            else the whole match, names the object), or a column of a table.
+        skip_bad: Whether to go on without files that cannot be read, up to 1 % of all.
 
     Raises:
         DataError: The source is unknown, empty, unreadable or inconsistent; the file, class or value is named.
@@ -50,7 +59,7 @@ def load(
             f"DATA must be {', or '.join(KNOWN)}, got {name!r}"
             + (f"; did you mean {close[0]!r}?" if close else "; check the spelling")
         )
-    return require_images(load_folder(Path(source), size, channels))
+    return decode(list_folder(Path(source)), size, channels)
 
 
 def _require_form(size: tuple[int, int] | None, channels: int | None) -> None:

@@ -4,8 +4,8 @@ Everything here takes plain data (the dictionary of `measure.json`) and finished
 """
 
 from ganaug.report.findings import sentence, strict
-from ganaug.report.page import require_new, write_report
+from ganaug.report.page import write_report
 from ganaug.report.pictures import Pictures
 from ganaug.report.terminal import summary_table
 
-__all__ = ["Pictures", "require_new", "sentence", "strict", "summary_table", "write_report"]
+__all__ = ["Pictures", "sentence", "strict", "summary_table", "write_report"]

@@ -1,17 +1,13 @@
 """`write_report`: the page, the numbers and the figures, written together or not at all."""
 
 import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from ganaug.errors import OutputError
+from ganaug.files import new_folder, require_new
 from ganaug.report import words
 from ganaug.report.figures import Chart, charts
 from ganaug.report.findings import (
@@ -80,43 +76,16 @@ def write_report(out: Path, result: dict[str, Any], pictures: Pictures) -> Path:
     """
     result = strict(result)
     out = Path(out).resolve()
-    require_new(out)
+    require_new(out)  # before anything is drawn
     drawn = charts(result)
     files = {f"{name}.png": chart.png for name, chart in drawn.items()} | sheets(pictures)
-    with _all_or_nothing(out) as folder:
+    with new_folder(out) as folder:
         (folder / "figures").mkdir()
         for name, png in files.items():
             (folder / "figures" / name).write_bytes(png)
         (folder / "measure.json").write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         (folder / "report.html").write_text(_render(result, drawn, pictures), encoding="utf-8", errors="replace")
     return out / "report.html"
-
-
-def require_new(out: Path) -> None:
-    """Refuse a report folder that is taken: for callers with much to compute before they write.
-
-    Raises:
-        OutputError: `out` is a file, or a folder that holds something.
-    """
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        what = "a file" if out.is_file() else "a folder with content"
-        raise OutputError(f"{out}: must be a new or empty folder, got {what}; choose another")
-
-
-@contextmanager
-def _all_or_nothing(out: Path) -> Iterator[Path]:
-    """A sibling folder that takes the place of `out` at the end, or vanishes."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    folder.mkdir()
-    try:
-        yield folder
-        if out.exists():
-            out.rmdir()  # empty, as checked; if it is not any more, this fails and leaves it untouched
-        folder.rename(out)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _render(result: dict[str, Any], drawn: dict[str, Chart], pictures: Pictures) -> str:

@@ -8,7 +8,6 @@ killed in between goes on from the newest checkpoint, or from the start.
 
 import contextlib
 import json
-import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +28,8 @@ from ganaug.checkpoint import (
     save_checkpoint,
 )
 from ganaug.data import LabeledImages
-from ganaug.errors import ModelError, OutputError
+from ganaug.errors import ModelError
+from ganaug.files import new_folder, replace_file, write_synced
 from ganaug.images import encode_png, grid
 from ganaug.recipe import dump_recipe
 from ganaug.run.planning import Plan, Val
@@ -61,30 +61,18 @@ def open_run(todo: Plan, out: Path, *, resume: bool) -> bool:
     """
     if resume:
         return _reopen(todo, out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        what = "a folder with content" if out.is_dir() else "a file"
-        raise OutputError(
-            f"{out} must be empty or absent, got {what}; choose another, or --resume the run that it holds"
-        )
-    _make(out.resolve(), todo)
+    _make(out, todo)
     return False
 
 
 def _make(out: Path, todo: Plan) -> None:
     """The folder of a run at step 0, whole or not at all: `--resume` needs its recipe and its facts together."""
     facts = json.dumps({"status": "training", **todo.facts(), **todo.sources()}, indent=1)
-    out.mkdir(parents=True, exist_ok=True)  # an empty folder is no run yet; the rename below fills it at once
-    temporary = out.with_name(f".{out.name}.tmp-{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
+    with new_folder(out) as folder:
         for name in ("samples", "checkpoints"):
-            (temporary / name).mkdir(parents=True)
-        (temporary / "recipe.toml").write_text(dump_recipe(todo.recipe), encoding="utf-8")
-        (temporary / "run.json").write_text(facts, encoding="utf-8")
-        temporary.rename(out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+            (folder / name).mkdir()
+        write_synced(folder / "recipe.toml", dump_recipe(todo.recipe).encode())
+        write_synced(folder / "run.json", facts.encode())
 
 
 def recorded_val(out: Path) -> Val | None:
@@ -171,10 +159,8 @@ def export(todo: Plan, state: GanState, out: Path, scores: Scores, seconds: floa
     clean(out)
     shutil.rmtree(out / "generator", ignore_errors=True)
     synth.save(out / "generator")
-    _replace(
-        out / "run.json",
-        json.dumps({"status": "complete", **facts, **todo.sources(), "scores": scores.by_step}, indent=1),
-    )
+    whole = {"status": "complete", **facts, **todo.sources(), "scores": scores.by_step}
+    replace_file(out / "run.json", json.dumps(whole, indent=1).encode())
     return Synthesizer.load(out, str(todo.device))
 
 
@@ -221,7 +207,7 @@ def _truncate_log(path: Path, step: int) -> None:
     """Drop what was logged after `step`: those steps are taken again."""
     kept = [line for line in _lines(path) if line["step"] <= step]
     if path.exists():
-        _replace(path, "".join(json.dumps(line) + "\n" for line in kept))
+        replace_file(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -231,10 +217,3 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         with contextlib.suppress(ValueError):
             kept.append(json.loads(line))
     return [line for line in kept if isinstance(line, dict) and {"step", "seconds"} <= line.keys()]
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a whole file or nothing."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -58,7 +58,7 @@ def train(
     """
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     if not isinstance(data, LabeledImages):
-        data = load(data, resolution=recipe.data.resolution, channels=recipe.data.channels)
+        data = load(data, **dict(recipe.data))
     return execute(plan(data, recipe, val=val, device=device), Path(out), resume=resume, quiet=quiet)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from ganaug.auto import pick_device
 from ganaug.data import LabeledImages, mix
 from ganaug.errors import DataError
+from ganaug.files import require_new
 from ganaug.measures import (
     PRDC,
     Encoder,
@@ -29,7 +30,7 @@ from ganaug.measures import (
 )
 from ganaug.measures.statistics import MIN_SEEDS
 from ganaug.recipe import Measure, Recipe, load_recipe
-from ganaug.report import Pictures, require_new, strict, write_report
+from ganaug.report import Pictures, strict, write_report
 from ganaug.run import Val
 from ganaug.study.evidence import Evidence, Images, Source, gather
 

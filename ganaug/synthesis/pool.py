@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ganaug.errors import DataError, ModelError
-from ganaug.synthesis.cache import cache_folder, make_folder, naming_full_disk, replacing
+from ganaug.files import cache_folder, replace_file, replacing
 
 if TYPE_CHECKING:
     from ganaug.synthesis.synthesizer import Synthesizer
@@ -159,12 +159,9 @@ def _write(path: Path, synth: Synthesizer, counts: list[int], seed: int) -> None
         "shape": list(synth.shape),
     }
     log.info("%d synthetic images are rendered into %s", sum(counts), path)
-    make_folder(path.parent)
-    with naming_full_disk(path):
-        with replacing(path.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(description) + "\n", encoding="utf-8")
-        with replacing(path) as temporary:
-            _write_pixels(temporary, synth, counts, seed)
+    replace_file(path.with_suffix(".json"), json.dumps(description).encode() + b"\n")
+    with replacing(path) as temporary:
+        _write_pixels(temporary, synth, counts, seed)
 
 
 def _write_pixels(path: Path, synth: Synthesizer, counts: list[int], seed: int) -> None:
