@@ -39,6 +39,8 @@ class Plan:
             "python": platform.python_version(),
             "device": str(self.device),
             "images": len(self.train),
+            "classes": list(self.train.classes),
+            "shape": list(self.train.shape),
             "fingerprint": self.fingerprint,
             "splits": {"train": self.train.fingerprint, "val": self.val.fingerprint},
             "val": {"fraction": self.val_spec["fraction"]} if "fraction" in self.val_spec else {},
