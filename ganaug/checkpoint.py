@@ -8,8 +8,9 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import psutil
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -18,12 +19,26 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganaug.errors import ModelError
-from ganaug.files import new_folder, read_file, require_room, write_synced
+from ganaug.files import new_folder, parse_json, read_file, require_room, write_synced
+from ganaug.images import printable
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
 ANOTHER = "use another copy"
 SPARE = 1.2  # of the size of what is written must be free
+MANIFEST_LIMIT = 2**20  # bytes: it lists a handful of files
+
+
+class Entry(NamedTuple):
+    """What a manifest says of one file."""
+
+    sha256: str
+    size: int  # bytes
+
+    @classmethod
+    def of(cls, content: bytes) -> "Entry":
+        """What it says of a file with this content."""
+        return cls(hashlib.sha256(content).hexdigest(), len(content))
 
 
 def save_checkpoint(
@@ -59,30 +74,53 @@ def write_sealed(target: Path, payload: dict[str, bytes], facts: dict[str, Any] 
         require_room(folder, int(SPARE * sum(map(len, payload.values()))))
         for name, content in payload.items():
             write_synced(folder / name, content)
-        write_synced(folder / MANIFEST, _manifest(payload, facts or {}))
+        listed = {name: Entry.of(content) for name, content in payload.items()}
+        write_synced(folder / MANIFEST, _manifest(listed, facts or {}))
 
 
 def read_sealed(folder: Path, facts: dict[str, Any] | None = None) -> dict[str, bytes]:
     """Every file of a sealed directory, after all sums agreed and the manifest is what `write_sealed` makes of them.
 
     Raises:
-        ModelError: A file is missing, cut or altered; it is named.
+        ModelError: A file is missing, cut or altered, or they are more than fits into memory; it is named.
     """
-    manifest = _read(folder / MANIFEST)
+    listed = read_manifest(folder, facts)
+    size, free = sum(entry.size for entry in listed.values()), psutil.virtual_memory().available
+    if size > free:
+        raise ModelError(f"{folder} must fit into memory, got {size:,} bytes for {free:,}; use a larger machine")
+    return {name: read_listed(folder, name, entry) for name, entry in listed.items()}
+
+
+def read_manifest(folder: Path, facts: dict[str, Any] | None = None) -> dict[str, Entry]:
+    """File name -> what the manifest of a sealed directory says of it, once it is one that `write_sealed` could write.
+
+    Raises:
+        ModelError: It is missing, altered, or no such manifest.
+    """
+    place = folder / MANIFEST
+    content = _read(place, MANIFEST_LIMIT)
     try:
-        sums = {str(name): str(entry["sha256"]) for name, entry in json.loads(manifest)["files"].items()}
+        listed = {name: _entry(said) for name, said in parse_json(content)["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{folder / MANIFEST} must list the files and their sums, got {error!r}; {ANOTHER}") from error
-    payload = {}
-    for name, expected in sums.items():
-        if Path(name).name != name:
-            raise ModelError(f"{folder / MANIFEST} must list plain file names, got {name!r}; {ANOTHER}")
-        payload[name] = _read(folder / name)
-        if hashlib.sha256(payload[name]).hexdigest() != expected:
-            raise ModelError(f"{folder / name} must have the sha256 in {MANIFEST}, got another: altered; {ANOTHER}")
-    if manifest != _manifest(payload, facts or {}):
-        raise ModelError(f"{folder / MANIFEST} must be as it was written, got an altered one; {ANOTHER}")
-    return payload
+        raise ModelError(f"{place} must list the files and their sums, got {error!r:.80}; {ANOTHER}") from error
+    odd = [name for name in listed if Path(name).name != name]
+    if odd:
+        raise ModelError(f"{place} must list plain file names, got {odd[0]!r:.80}; {ANOTHER}")
+    if content != _manifest(listed, facts or {}):
+        raise ModelError(f"{place} must be as it was written, got an altered one; {ANOTHER}")
+    return listed
+
+
+def read_listed(folder: Path, name: str, entry: Entry) -> bytes:
+    """One file of a sealed directory, compared with what the manifest says of it; never more bytes than it says.
+
+    Raises:
+        ModelError: It is missing, cut or altered.
+    """
+    content = _read(folder / name, entry.size, f", though {MANIFEST} lists it")
+    if Entry.of(content) != entry:
+        raise ModelError(f"{folder / name} must have the sha256 and size in {MANIFEST}, got others: altered; {ANOTHER}")
+    return content
 
 
 def read_checkpoint(root: Path, step: int) -> dict[str, bytes]:
@@ -143,7 +181,7 @@ def load_module(module: nn.Module, content: bytes, name: str) -> None:
         k for k, t in expected.items() if (t.shape, t.dtype) != (tensors[k].shape, tensors[k].dtype)
     ]
     if odd:
-        raise ModelError(f"{name} must fit the architecture, got a difference in {odd[0]!r}; it is another model's")
+        raise ModelError(f"{name} must fit the architecture, got a difference in {odd[0]!r:.80}; it is another model's")
     module.load_state_dict(tensors, assign=any(t.is_meta for t in expected.values()))
 
 
@@ -159,12 +197,14 @@ def load_optimizer(optimizer: Optimizer, content: bytes, name: str) -> None:
     Raises:
         ModelError: The bytes are no safetensors, or no optimiser's.
     """
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in parse_tensors(content, name).items():
+    tensors, state = parse_tensors(content, name), {}
+    shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
+    for key, tensor in tensors.items():
         index, _, quantity = key.partition(".")
-        if not index.isdecimal() or not quantity:
-            raise ModelError(f"{name} must be an optimiser's state, got a tensor {key!r}; {ANOTHER}")
-        state.setdefault(int(index), {})[quantity] = tensor
+        i = int(index) if index.isdecimal() and len(index) < 9 and quantity else len(shapes)
+        if i >= len(shapes) or tensor.shape not in (shapes[i], torch.Size()):  # a number such as Adam's count of steps
+            raise ModelError(f"{name} must be an optimiser's state that fits, got a tensor {key!r:.80}; {ANOTHER}")
+        state.setdefault(i, {})[quantity] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -185,10 +225,16 @@ def parameters_finite(module: nn.Module) -> bool:
     return all(bool(torch.isfinite(t).all()) for t in module.state_dict().values())
 
 
-def _manifest(payload: dict[str, bytes], facts: dict[str, Any]) -> bytes:
+def _manifest(listed: dict[str, Entry], facts: dict[str, Any]) -> bytes:
     """What seals a directory: nothing in it can change unnoticed, for the reader writes it again and compares."""
-    files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in payload.items()}
+    files = {name: {"sha256": entry.sha256, "bytes": entry.size} for name, entry in listed.items()}
     return json.dumps({"schema": SCHEMA, **facts, "files": files}).encode()
+
+
+def _entry(said: dict[str, Any]) -> Entry:
+    if not isinstance(said["sha256"], str) or type(said["bytes"]) is not int:
+        raise TypeError("a sum or a size of another type")
+    return Entry(said["sha256"], said["bytes"])
 
 
 def _checkpoints(root: Path) -> list[Path]:
@@ -196,11 +242,11 @@ def _checkpoints(root: Path) -> list[Path]:
     return sorted(path for path in root.glob("step-*") if path.name.removeprefix("step-").isdecimal())
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, limit: int, more: str = "") -> bytes:
     try:
-        return read_file(path)
+        return read_file(path, limit)
     except OSError as error:
-        raise ModelError(f"{path} must be readable, got {_fact(error)}; {ANOTHER}") from error
+        raise ModelError(f"{path} must be readable, got {_fact(error)}{more}; {ANOTHER}") from error
 
 
 def _remove(folder: Path) -> None:
@@ -211,4 +257,4 @@ def _remove(folder: Path) -> None:
 
 
 def _fact(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return printable(getattr(error, "strerror", None) or str(error)[:200] or type(error).__name__)

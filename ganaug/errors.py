@@ -36,9 +36,19 @@ class DeviceError(GanaugError, RuntimeError):
 
 
 class DivergedError(GanaugError, ArithmeticError):
-    """Training left the finite numbers; the last good checkpoint is kept."""
+    """Training went wrong: numbers left their range, or a player no longer learns; the last good checkpoint is kept.
+
+    Attributes:
+        step: At which it shows.
+        draw: Of that step; its batches are number 2 * draw (of D) and 2 * draw + 1 (of G).
+        losses: Of that step.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, *, step: int = 0, draw: int = 0, losses: dict[str, float] | None = None):
+        super().__init__(message)
+        self.step, self.draw, self.losses = step, draw, losses or {}
 
 
 class DiskFullError(GanaugError, OSError):

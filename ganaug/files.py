@@ -1,7 +1,9 @@
-"""Files and folders that appear whole or not at all, one writer at a time, and reads that cannot hang."""
+"""Files and folders that appear whole or not at all, one writer at a time, reads that cannot hang, sealed facts."""
 
 import errno
 import glob
+import hashlib
+import json
 import os
 import platform
 import shutil
@@ -11,11 +13,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import psutil
 
 from ganaug.errors import DISK_FULL, DiskFullError, GanaugError, OutputError
 
+LIMIT = 2**26  # bytes of a file that nothing was said of
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # somebody else's folder came first
 
 
@@ -129,24 +133,79 @@ def sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_file(path: Path, limit: int | None = None) -> bytes:
-    """The bytes of a regular file; a pipe or a device, which might never end, is not opened for reading.
+def read_file(path: Path, limit: int = LIMIT) -> bytes:
+    """The bytes of a regular file.
 
     Args:
         path: The file, or a link to one.
-        limit: The most bytes it may have.
+        limit: The most bytes it may have; 64 MiB where nothing tells how many to expect.
 
     Raises:
         OSError: It is not there, not a regular file, or larger than `limit`; `strerror` says which.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
+    with open_file(path, limit) as file:
+        return file.read()
+
+
+@contextmanager
+def open_file(path: Path, limit: int | None = None) -> Iterator[BinaryIO]:
+    """A regular file, open for reading; a pipe or a device, which might never end, is refused without a wait.
+
+    Raises:
+        OSError: As in `read_file`.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as error:  # a character that no name can have
+        raise OSError(errno.EINVAL, str(error), str(path)) from error
+    try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         if limit is not None and facts.st_size > limit:
             raise OSError(errno.EINVAL, f"{facts.st_size:,} bytes, more than {limit:,}", str(path))
-        return file.read()
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
+
+
+def parse_json(content: bytes) -> Any:
+    """Somebody else's JSON, read strictly: no name twice in an object, no NaN or infinity, no nesting without end.
+
+    Raises:
+        ValueError: It is no such JSON.
+
+    Example:
+        >>> parse_json(b'{"ant": 1, "ant": 2}')
+        Traceback (most recent call last):
+        ValueError: 'ant' twice
+    """
+    try:
+        return json.loads(content, object_pairs_hook=_distinct, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("too deep a nesting") from error
+
+
+def sealed_json(facts: dict[str, Any]) -> bytes:
+    """JSON of these facts, with the sha256 of their canonical JSON (keys sorted, `sha256` left out) as the last.
+
+    Example:
+        >>> is_sealed(sealed_json({"classes": ["ant", "bee"], "scores": {10: 0.5}}))
+        True
+    """
+    facts = {key: value for key, value in json.loads(json.dumps(facts)).items() if key != "sha256"}
+    facts["sha256"] = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return (json.dumps(facts, indent=1) + "\n").encode()
+
+
+def is_sealed(content: bytes) -> bool:
+    """Whether JSON is byte for byte what `sealed_json` writes of the facts in it."""
+    try:
+        facts = json.loads(content)
+        return isinstance(facts, dict) and sealed_json(facts) == content
+    except (ValueError, RecursionError):
+        return False
 
 
 def require_room(folder: Path, size: int) -> None:
@@ -192,6 +251,19 @@ def naming_full_disk(path: Path) -> Iterator[None]:
             f"{path}: the disk must have room, got {error.strerror!r}; nothing half-written is left there, "
             "free some and run the same again"
         ) from error
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in table:
+            raise ValueError(f"{name[:40]!r} twice")
+        table[name] = value
+    return table
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant}, which is no number")
 
 
 def _make(folder: Path, named: Path) -> None:

@@ -4,20 +4,28 @@
 """
 
 import difflib
+import reprlib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ganaug.errors import RecipeError
+from ganaug.files import read_file
 
+LIMIT = 2**16  # bytes of a recipe
+LONGEST = 1000  # characters of a line: the standard library's reader takes the square of their number in time
+SHORT = reprlib.Repr()  # of a value that is refused
+SHORT.maxstring = SHORT.maxother = 100
 Unit = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(gt=0, le=10**9)]
+Text = Annotated[str, Field(max_length=LONGEST // 2 - 50)]  # written into one line again, each character as two at most
 Side = Annotated[int, Field(ge=8, le=4096)]
 
 
@@ -40,7 +48,7 @@ class Data(Table):
 
     resolution: Resolution | None = None  # height, width in px; None: as the images are
     channels: Literal[1, 3, 4] | None = None  # None: as most images are; transparency is then composited on white
-    groups: str = ""  # regular expression on the file name, or a column: what shows one object is not split
+    groups: Text = ""  # regular expression on the file name, or a column: what shows one object is not split
     skip_bad: bool = False  # go on without unreadable files, up to 1 %
 
 
@@ -55,16 +63,16 @@ class Nets(Table):
 class Train(Table):
     """The objective, the optimiser and the schedule. One step is one update of each player."""
 
-    steps: PositiveInt | None = None
-    batch_size: Annotated[int, Field(ge=2)] | None = None
-    checkpoint_every: PositiveInt | None = None  # steps; each checkpoint is also scored on validation
+    steps: Count | None = None
+    batch_size: Annotated[int, Field(ge=2, le=10**6)] | None = None
+    checkpoint_every: Count | None = None  # steps; each checkpoint is also scored on validation
     adversarial: Literal["relativistic", "nonsaturating", "hinge", "least_squares"] = "relativistic"
     projection: bool = True  # D's score depends on the label (Miyato and Koyama 2018)
     class_head: Literal["none", "acgan", "adcgan"] = "adcgan"
     class_weight: NonNegative = 1.0  # weight of the class head's loss in both players
     r1_gamma: NonNegative = 1.0  # penalty on D's gradient at real images
     r2_gamma: NonNegative = 1.0  # the same at fakes
-    penalty_every: PositiveInt = 4  # steps from one penalty to the next
+    penalty_every: Count = 4  # steps from one penalty to the next
     augment: str | None = None  # "none" or a DiffAugment policy such as "color,translation,cutout"
     augment_p: Unit | None = None  # share of the images that D sees augmented
     lr: Positive | None = None
@@ -84,13 +92,13 @@ class Measure(Table):
         0.25,
         0.5,
     )  # synthetic share of each batch
-    steps: PositiveInt | None = None  # optimiser steps of every classifier, the same in each arm
+    steps: Count | None = None  # optimiser steps of every classifier, the same in each arm
 
 
 class Recipe(Table):
     """Everything that decides a run."""
 
-    description: str = ""
+    description: Text = ""
     data: Data = Data()
     nets: Nets = Nets()
     train: Train = Train()
@@ -121,11 +129,12 @@ def load_recipe(name: str | Path = "auto", settings: list[str] | tuple[str, ...]
 
 
 def parse_recipe(text: str, place: str) -> Recipe:
-    """A recipe from TOML text; `place` stands in the error messages."""
-    try:
-        return validate(tomllib.loads(text), place)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{place}: must be TOML, got {error}; see `ganaug recipes` for examples") from error
+    """A recipe from TOML text; `place` stands in the error messages.
+
+    Raises:
+        RecipeError: It is no TOML, a key is unknown, or a value breaks its rule.
+    """
+    return validate(_parse(text, place), place)
 
 
 def validate(tables: dict[str, Any], place: str) -> Recipe:
@@ -153,9 +162,19 @@ def _read(name: str | Path) -> dict[str, Any]:
             f"recipe must be a TOML file or one of {', '.join(known)}, got {str(name)!r}{_suggest(str(name), known)}"
         )
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: must be TOML, got {error}; see `ganaug recipes` for examples") from error
+        return _parse(read_file(path, LIMIT).decode(), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        fact = getattr(error, "strerror", None) or error
+        raise RecipeError(f"{path}: must be TOML, got {fact}; see `ganaug recipes` for examples") from error
+
+
+def _parse(text: str, place: str) -> dict[str, Any]:
+    try:
+        if max(map(len, text.splitlines()), default=0) > LONGEST:
+            raise ValueError(f"a line of more than {LONGEST:,} characters")
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(f"{place}: must be TOML, got {error}; see `ganaug recipes` for examples") from error
 
 
 def _apply(tables: dict[str, Any], setting: str) -> None:
@@ -173,18 +192,18 @@ def _value(text: str) -> Any:
     """A TOML value; anything else is a bare string."""
     try:
         return tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
 def _sentence(error: Any) -> str:
     keys = [str(k) for k in error["loc"] if isinstance(k, str)][:2]
-    name = ".".join(keys)
+    name = repr(".".join(keys))[1:-1]  # a terminal is sent no escapes
     if error["type"] == "extra_forbidden":
         return f"{name} must be a known key, got {keys[-1]!r}{_suggest(name, known_keys())}"
     rule = error["msg"].removeprefix("Input should be ")
     rule = f"be {rule}" if rule != error["msg"] else f"be valid ({rule[0].lower()}{rule[1:]})"
-    return f"{name} must {rule}, got {error['input']!r}; change it in the recipe or with --set {name}=..."
+    return f"{name} must {rule}, got {SHORT.repr(error['input'])}; change it in the recipe or with --set {name}=..."
 
 
 def known_keys() -> list[str]:

@@ -1,6 +1,10 @@
 """One torch thread a worker, no network at import, small data that every test may share."""
 
+import ipaddress
 import os
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -13,6 +17,46 @@ import ganaug
 from ganaug.data import LabeledImages
 
 torch.set_num_threads(1)
+
+
+class NetworkUsed(BaseException):
+    """A test went out into the world; no library's `except Exception` hides that."""
+
+
+def is_local(host: Any) -> bool:
+    """Whether a name or address is this machine's own."""
+    name = host.decode() if isinstance(host, bytes) else host or "localhost"
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Connections and look-ups go no further than this machine; processes may talk to each other."""
+
+    def guarded(call: Callable[..., Any]) -> Callable[..., Any]:
+        def local(self: socket.socket, *arguments: Any) -> Any:
+            address = arguments[-1]
+            if self.family in (socket.AF_INET, socket.AF_INET6) and not is_local(address[0]):
+                raise NetworkUsed(f"a test must stay on this machine, got a connection to {address!r}")
+            return call(self, *arguments)
+
+        return local
+
+    look_up = socket.getaddrinfo
+
+    def local_names(host: Any, *arguments: Any, **options: Any) -> Any:
+        if not is_local(host):
+            raise NetworkUsed(f"a test must stay on this machine, got a look-up of {host!r}")
+        return look_up(host, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex", "sendto"):
+            patch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
+        patch.setattr(socket, "getaddrinfo", local_names)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -119,10 +119,14 @@ TABLE = {
     "counts in words": (RUN + "--counts {w}/words.json", "words.json: ", "'many'"),
     "no counts": (RUN + "--counts {w}/nowhere.json", "nowhere.json: ", "No such file"),
     "balance of other classes": (RUN + "--balance {w}/others", "'cat' is missing there"),
-    "no corpus": ("check {w}/good", "good must be a corpus", "a folder without corpus.json"),
+    "no corpus": ("check {w}/good", "good must be a corpus, a run or a generator", "another folder"),
     "corpus elsewhere": ("check {w}/nowhere", "nowhere must be a corpus", "nothing there"),
     # measure
-    "test in training": (MEASURE.replace("fresh", "good"), "must not be among the training images", "equals ant/"),
+    "test in training": (
+        MEASURE.replace("fresh", "good") + "-q",
+        "must not be among the training images",
+        "equals ant/",
+    ),
     "model of other data": (MEASURE.replace("{w}/good", "{w}/changed"), "run/generator was trained", "changed"),
     "test of other classes": (MEASURE.replace("fresh", "others"), "others: classes must be", "'cat' is missing"),
     "no test": (MEASURE.replace("fresh", "nowhere"), "nowhere: must be a folder"),

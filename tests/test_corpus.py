@@ -1,7 +1,9 @@
 import json
 import os
 import random
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -222,6 +224,29 @@ def test_a_disk_that_fills_up_while_an_image_is_written_leaves_nothing(tmp_path:
     with pytest.raises(DiskFullError, match="corpus"):
         write_corpus(synthesizer(), tmp_path / "corpus", [5, 5, 5])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+def test_a_real_limit_of_the_system_ends_in_exit_code_75_and_nothing_stays(tmp_path: Path):
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))  # an image is smaller, the manifest is not
+    try:
+        with pytest.raises(DiskFullError, match="corpus: the disk must have room, got 'File too large'") as caught:
+            write_corpus(synthesizer(), tmp_path / "corpus", [20, 20, 20])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.exit_code == 75 and list(tmp_path.iterdir()) == []
+
+
+def test_what_the_disk_cannot_hold_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=600_000))
+    synth = synthesizer(shape=(3, 64, 64))
+    with pytest.raises(DiskFullError, match=r"must have room for 714,400 bytes, got 600,000"):
+        write_corpus(synth, tmp_path / "corpus", [40, 30, 30])
+    assert synth.rendered == 0 and list(tmp_path.iterdir()) == []
+    write_corpus(synth, tmp_path / "corpus", [20, 30, 30])
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path):

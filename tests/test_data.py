@@ -59,13 +59,6 @@ def test_the_train_level_is_found_and_the_others_are_left_alone(tmp_path: Path):
     assert len(load(tmp_path / "test")) == 2
 
 
-def test_splits_without_train_are_refused_by_name(tmp_path: Path):
-    two_classes(tmp_path / "val")
-    two_classes(tmp_path / "test")
-    with pytest.raises(DataError, match=r"got \['test', 'val'\]; name one of them, as in .*test"):
-        load(tmp_path)
-
-
 def test_a_class_may_be_called_train(tmp_path: Path):
     write(tmp_path / "train", "a.png")
     write(tmp_path / "bus", "a.png")
@@ -133,22 +126,6 @@ def test_channels_are_those_of_most_images(tmp_path: Path, gray: int, expected: 
     assert load(tmp_path, channels=4).shape[0] == 4
 
 
-def test_hidden_and_left_over_entries_are_ignored(tmp_path: Path):
-    two_classes(tmp_path)
-    for name in (".git", "__pycache__", ".ipynb_checkpoints"):
-        write(tmp_path / name, "a.png")
-    for name in ("._0.png", ".DS_Store", "Thumbs.db", "desktop.ini"):
-        (tmp_path / "ant" / name).write_bytes(b"x")
-    (tmp_path / "README.md").write_text("beside the classes")
-    assert load(tmp_path).classes == ("ant", "bee") and len(load(tmp_path)) == 6
-
-
-def test_an_empty_class_is_named(tmp_path: Path):
-    (two_classes(tmp_path) / "cow").mkdir()
-    with pytest.raises(DataError, match=r"class 'cow' must have an image"):
-        load(tmp_path)
-
-
 def test_no_class_folders_one_class_and_nothing_are_told_apart(tmp_path: Path):
     with pytest.raises(DataError, match="got nothing there"):
         load(tmp_path / "absent")
@@ -159,46 +136,6 @@ def test_no_class_folders_one_class_and_nothing_are_told_apart(tmp_path: Path):
     write(tmp_path / "only", "a.png")
     with pytest.raises(DataError, match=r"two classes or more, got \['only'\]"):
         load(tmp_path)
-
-
-def test_what_is_no_image_is_named(tmp_path: Path):
-    note = two_classes(tmp_path) / "ant" / "notes.txt"
-    note.write_text("not an image")
-    with pytest.raises(DataError, match=r"notes.txt: must be an image file .*got '.txt'; move it"):
-        load(tmp_path)
-    note.rename(note.with_suffix(".png"))
-    with pytest.raises(DataError, match=r"notes.png: must be an image in one of"):
-        load(tmp_path)
-    (tmp_path / "ant" / "notes.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"notes.png: must be an image in one of"):
-        load(tmp_path)
-
-
-def test_a_folder_within_a_class_is_refused_rather_than_forgotten(tmp_path: Path):
-    write(two_classes(tmp_path) / "ant" / "more", "a.png")
-    with pytest.raises(DataError, match=r"more: must be an image file .*got a folder"):
-        load(tmp_path)
-
-
-def test_a_truncated_image_is_named(tmp_path: Path):
-    path = two_classes(tmp_path) / "bee" / "cut.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
-    path.write_bytes(path.read_bytes()[:70])
-    with pytest.raises(DataError, match=r"cut.png: must"):
-        load(tmp_path)
-
-
-def test_unknown_sources_get_a_suggestion():
-    with pytest.raises(DataError, match=r"got 'sklearn:digit'; did you mean 'sklearn:digits'\?"):
-        load("sklearn:digit")
-    with pytest.raises(DataError, match=":train or :test, got 'sklearn:digits:val'"):
-        load("sklearn:digits:val")
-
-
-@pytest.mark.parametrize(("key", "value"), [("resolution", 4), ("resolution", (8, 0)), ("channels", 2)])
-def test_a_form_that_no_image_can_have_is_refused(key: str, value: object):
-    with pytest.raises(DataError, match=f"{key} must be"):
-        load("sklearn:digits", **{key: value})  # type: ignore[arg-type]
 
 
 def test_large_sets_are_memory_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog):
@@ -221,92 +158,6 @@ def test_a_disk_without_room_for_the_map_is_an_error_and_not_a_signal(monkeypatc
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(DiskFullError, match=r"room for 6,400 bytes"):
         ganaug.data.memory.allocate((100, 1, 8, 8))
-
-
-# arrays
-
-
-def npz(path: Path, **arrays: object) -> Path:
-    np.savez(path, **arrays)  # type: ignore[arg-type]
-    return path
-
-
-PIXELS = np.arange(6 * 8 * 9, dtype=np.uint32).astype(np.uint8).reshape(6, 8, 9)
-
-
-def test_npz_with_and_without_channels_and_names(tmp_path: Path):
-    path = npz(tmp_path / "a.npz", images=PIXELS, labels=[7, 7, 3, 3, 7, 3])
-    data = load(path)
-    assert data.shape == (1, 8, 9) and data.classes == ("3", "7") and data.targets == [1, 1, 0, 0, 1, 0]
-    assert np.array_equal(data.images[:, 0].numpy(), PIXELS)
-    color = np.stack([PIXELS] * 3, -1)
-    data = load(npz(path, images=color, labels=np.array([0, 1] * 3, np.uint8), classes=["zebra", "ant"]))
-    assert data.shape == (3, 8, 9) and data.classes == ("zebra", "ant") and data.targets == [0, 1] * 3
-    assert data.names[5] == "row 5"
-
-
-@pytest.mark.parametrize(
-    ("arrays", "said"),
-    [
-        ({"images": PIXELS}, r"must hold the arrays 'images' and 'labels', got \['images'\]"),
-        ({"images": PIXELS.astype(float), "labels": [0, 1] * 3}, r"uint8 \[N, H, W\].*got float64 \[6, 8, 9\]"),
-        ({"images": PIXELS[0], "labels": [0, 1] * 3}, r"got uint8 \[8, 9\]"),
-        ({"images": PIXELS[:, :7], "labels": [0, 1] * 3}, r"sides of 8 px or more.*got \[6, 7, 9, 1\]"),
-        ({"images": PIXELS.reshape(6, 1, 8, 9), "labels": [0, 1] * 3}, "check the axes"),
-        ({"images": PIXELS[:0], "labels": np.zeros(0, int)}, r"got \[0, 8, 9, 1\]"),
-        ({"images": PIXELS, "labels": [0, 1]}, "one label and one name per image, got 6 images, 2 labels"),
-        ({"images": PIXELS, "labels": [0.0, 1.0] * 3}, "labels must be integers"),
-        ({"images": PIXELS, "labels": ["a", "b"] * 3}, "labels must be integers"),
-        ({"images": PIXELS, "labels": [0] * 6}, "two classes or more"),
-        ({"images": PIXELS, "labels": [0, 2] * 3, "classes": ["a", "b"]}, r"labels must lie in \[0, 2\), got 0 to 2"),
-        ({"images": PIXELS, "labels": [0, -1] * 3, "classes": ["a", "b"]}, "got -1 to 0"),
-        ({"images": PIXELS, "labels": [0, 1] * 3, "classes": ["a", "b", "c"]}, "got none for 'c'"),
-        ({"images": PIXELS, "labels": [0, 1] * 3, "classes": ["a", "a"]}, "class names must differ, got 'a' twice"),
-        ({"images": PIXELS, "labels": [0, 1] * 3, "classes": "ab"}, r"classes must be names \[K\], got shape \[\]"),
-        ({"images": PIXELS, "labels": np.array([0, 1] * 3, object)}, "must be an .npz of plain arrays"),
-    ],
-)
-def test_npz_faults_are_named_each(tmp_path: Path, arrays: dict[str, object], said: str):
-    with pytest.raises(DataError, match=said) as caught:
-        load(npz(tmp_path / "a.npz", **arrays))
-    assert str(caught.value).count("a.npz") == 1
-
-
-def test_files_that_are_no_npz_are_refused(tmp_path: Path):
-    path = tmp_path / "a.npz"
-    with pytest.raises(DataError, match="got nothing there"):
-        load(path)
-    whole = npz(tmp_path / "b.npz", images=PIXELS, labels=[0, 1] * 3).read_bytes()
-    flipped = bytearray(whole)
-    flipped[300] ^= 1
-    for content in (b"", b"text", b"\x80\x04K\x01.", whole[:200], bytes(flipped)):
-        path.write_bytes(content)
-        with pytest.raises(DataError, match=r"a.npz: must be an .npz of plain arrays"):
-            load(path)
-    np.save(tmp_path / "c.npy", PIXELS)
-    path.write_bytes((tmp_path / "c.npy").read_bytes())
-    with pytest.raises(DataError, match=r"must be an .npz of plain arrays"):
-        load(path)
-
-
-def test_arrays_are_fitted_by_the_rule_for_files(tmp_path: Path):
-    clear = np.zeros((4, 8, 8, 4), np.uint8)
-    data = load(npz(tmp_path / "a.npz", images=clear, labels=[0, 1] * 2), channels=3, resolution=16)
-    assert data.shape == (3, 16, 16) and (data.images == 255).all()  # transparent is white, not what lay under it
-    assert load("sklearn:digits:test", resolution=(16, 8), channels=3).shape == (3, 16, 8)
-
-
-# digits
-
-
-def test_the_digits_split_is_fixed_and_disjoint(digits: LabeledImages, test_digits: LabeledImages):
-    assert (len(digits), len(test_digits)) == (1198, 599)
-    assert digits.fingerprint == "6710626a4b27bd9b042833ff86333ed0fb83b529e2466e6bc0bdf079ee8b95d9"
-    assert test_digits.fingerprint == "11c5d8e21a5deb345e02e44d17bf1232f30d7bca6c9354d2074fd7c3cba23938"
-    assert (digits.counts / len(digits) - test_digits.counts / len(test_digits)).abs().max() < 0.002
-    assert set(digits.names).isdisjoint(test_digits.names)
-    require_disjoint(digits, test_digits)
-    assert int(digits.images.max()) == 255 and digits.images.unique().numel() == 17
 
 
 # LabeledImages

@@ -1,6 +1,8 @@
 """What is written appears whole or not at all; what is read cannot hang; there is one writer."""
 
 import errno
+import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -13,14 +15,17 @@ import pytest
 from ganaug.errors import DiskFullError, GanaugError, OutputError
 from ganaug.files import (
     cache_folder,
+    is_sealed,
     is_taken,
     naming_full_disk,
     new_folder,
+    parse_json,
     read_file,
     replace_file,
     replacing,
     require_new,
     require_room,
+    sealed_json,
     sole_writer,
 )
 
@@ -132,6 +137,58 @@ def test_only_regular_files_are_read_and_none_beyond_the_limit(tmp_path: Path):
     for odd in (tmp_path, tmp_path / "absent"):
         with pytest.raises(OSError):
             read_file(odd)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300])
+def test_a_name_that_no_file_can_have_is_no_file(tmp_path: Path, name: str):
+    with pytest.raises(OSError):
+        read_file(tmp_path / name)
+
+
+def test_what_is_refused_leaves_no_file_open(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_bytes(bytes(9))
+    before = os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else []
+    for odd in (tmp_path, tmp_path / "pipe", tmp_path / "large"):
+        for _ in range(5):
+            with pytest.raises(OSError):
+                read_file(odd, limit=4)
+    assert len(os.listdir("/proc/self/fd") if before else []) == len(before)
+
+
+def test_sealed_facts_are_whole_only_byte_for_byte():
+    facts = {"b": [1, 2.5, None], "a": {"é": float("nan")}, "scores": {10: 0.25, 9: 1e-9}, "sha256": "old"}
+    content = sealed_json(facts)
+    read = json.loads(content)
+    assert list(read) == ["b", "a", "scores", "sha256"] and read["scores"] == {"10": 0.25, "9": 1e-9}
+    own = read.pop("sha256")
+    assert own == hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
+    assert is_sealed(content) and sealed_json(json.loads(content)) == content
+    for at in range(len(content)):
+        assert not is_sealed(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    for odd in (content[:-1], content + b"\n", b"", b"[]", b"{}", b"[" * 10**5, json.dumps(read).encode()):
+        assert not is_sealed(odd)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'{"a": 1, "b": {"c": 1, "c": 1}}', "'c' twice"),
+        (b"[NaN]", "NaN, which is no number"),
+        (b"[-Infinity]", "-Infinity, which is no number"),
+        (b"[" * 10**5, "too deep a nesting"),
+        (b"9" * 5000, "integer string conversion"),
+        (b"\xff", "decode"),
+        (b"", "Expecting value"),
+    ],
+)
+def test_json_of_strangers_is_read_strictly(text: bytes, said: str):
+    with pytest.raises(ValueError, match=said):
+        parse_json(text)
+
+
+def test_plain_json_is_read():
+    assert parse_json('{"a": [1, 2.5, null, true, "é"], "b": {}}'.encode()) == {"a": [1, 2.5, None, True, "é"], "b": {}}
 
 
 def test_a_second_writer_is_refused_while_the_first_lives_and_no_longer(tmp_path: Path):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from shell import ganaug, learn_fast, pictures, tree, write_folder
+
+from ganaug.files import sealed_json
 
 PROGRAM = """
 import ganaug.measures.features
@@ -23,6 +26,33 @@ DYING = """
 import os, signal
 calls, fsync = iter(range(12)), os.fsync  # the thirteenth comes in the midst of the second checkpoint
 os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL) if next(calls, None) is None else fsync(file)
+"""
+POISON = """
+import ganaug.run.loop as loop
+class Poisoned(loop.Batches):  # a pixel that is no number, at step 33 and before any fault
+    def __getitem__(self, batch):
+        images, labels = super().__getitem__(batch)
+        return (images * float("nan") if batch == 2 * 32 else images), labels
+loop.Batches = Poisoned
+"""
+SLOW = """
+import time
+import ganaug.run.loop as loop
+status = loop.status
+loop.status = lambda *said: time.sleep(0.5) or status(*said)
+"""
+FULL = """
+import resource
+from ganaug.run import saving
+save, calls = saving.save_checkpoint, iter(range(99))
+def save_with_little_room(*arguments, **options):
+    limit = resource.RLIM_INFINITY if next(calls) < {room} else 3000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        return save(*arguments, **options)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+saving.save_checkpoint = save_with_little_room
 """
 STEPS, EVERY = 100, 10
 RECIPE = [
@@ -140,6 +170,75 @@ def test_killed_before_the_first_checkpoint_it_starts_from_zero(data: Path, whol
     assert_resumes_as_if_nothing_had_happened(data, out, whole)
 
 
+@pytest.mark.slow
+def test_ten_kills_at_random_moments(data: Path, whole: Path, tmp_path: Path) -> None:
+    rng, seconds, killed = random.Random(0), json.loads((whole / "run.json").read_text())["seconds"], []
+    for i in range(10):
+        out = tmp_path / f"run-{i}"
+        process = start(data, out)
+        once((out / "run.json").exists, process)
+        time.sleep(rng.random() * (seconds + 1))  # the encoder of the judge comes before the first step
+        process.kill()
+        killed.append((finish(process), steps_of(out)[-1:]))
+        assert_resumes_as_if_nothing_had_happened(data, out, whole)
+    assert sum(code == -signal.SIGKILL for code, _ in killed) >= 8
+    assert len({str(last) for _, last in killed}) >= 4
+
+
+@pytest.mark.slow
+def test_killed_around_a_fault_the_weights_are_the_same(data: Path, tmp_path: Path) -> None:
+    runs = [tmp_path / "left alone", tmp_path / "killed"]
+    assert finish(start(data, runs[0], program=POISON + PROGRAM)) == 0
+    for step in (20, 30, 30):  # before the fault, and twice on the way back up
+        process = start(data, runs[1], *(["--resume"] if runs[1].exists() else []), program=POISON + PROGRAM)
+        once(lambda step=step: max(steps_of(runs[1]), default=0) >= step, process)
+        process.kill()
+        assert finish(process) == -signal.SIGKILL
+    assert finish(start(data, runs[1], "--resume", program=POISON + PROGRAM)) == 0
+    facts = [json.loads((run / "run.json").read_text()) for run in runs]
+    assert facts[0]["faults"] == facts[1]["faults"] == [40] and facts[0]["scores"] == facts[1]["scores"]
+    assert weights(runs[0]) == weights(runs[1])
+
+
+@pytest.mark.slow
+def test_of_two_starts_into_one_folder_the_second_is_refused(data: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    processes = [start(data, out), start(data, out)]
+    codes = [finish(process) for process in processes]
+    assert sorted(codes) == [0, 2]
+    assert weights(out) == weights(whole) and not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.slow
+def test_a_second_process_is_refused_while_the_first_is_at_work(data: Path, whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    first = start(data, out, program=SLOW + PROGRAM)
+    once(lambda: steps_of(out) != [], first)
+    second = start(data, out, "--resume")
+    _, err = second.communicate(timeout=PATIENCE)
+    assert second.returncode == 2 and first.poll() is None
+    assert err.splitlines()[-1].startswith(f"ganaug: {out}: must have one writer, got a second one")
+    assert finish(first) == 0 and weights(out) == weights(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("room", "said"), [(0, "there is no checkpoint yet"), (2, "the checkpoint of step 20 is whole")]
+)
+def test_a_disk_that_stays_full_ends_a_run_that_goes_on_later(
+    room: int, said: str, data: Path, whole: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    process = start(data, out, program=FULL.format(room=room) + PROGRAM)
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 75, err
+    *lines, last = err.splitlines()
+    assert sum("no room to save step" in line for line in lines) == 2  # the third time in a row is the last
+    assert last.startswith("ganaug: ") and f"{said}: free some room and go on with --resume" in last
+    assert not list(out.rglob(".*"))
+    assert_resumes_as_if_nothing_had_happened(data, out, whole)
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow), (signal.SIGINT, 130)]
 )
@@ -185,6 +284,6 @@ def test_resuming_keeps_the_split_that_the_run_began_with(
     out = tmp_path / "run"
     assert ganaug("train", data, "-o", out, "--val", "0.4", "-q", *RECIPE[:2], "--set=train.steps=10") == 0
     facts = json.loads((out / "run.json").read_text())
-    (out / "run.json").write_text(json.dumps({**facts, "status": "training"}))
+    (out / "run.json").write_bytes(sealed_json({**facts, "status": "training"}))
     assert ganaug("train", data, "-o", out, "--resume", "-q") == 0
     assert json.loads((out / "run.json").read_text())["val"] == facts["val"] == {"fraction": 0.4}

@@ -171,7 +171,7 @@ def test_a_flipped_byte_in_any_file_is_refused(folder: Path, name: str):
         file.write_bytes(damaged)
         with pytest.raises(ModelError) as caught:
             Synthesizer.load(folder, "cpu")
-        assert str(folder / name) in str(caught.value) or (name == MANIFEST and str(folder) in str(caught.value))
+        assert name in str(caught.value) and str(folder) in str(caught.value)
     file.write_bytes(whole)
     Synthesizer.load(folder, "cpu")
 
@@ -249,7 +249,7 @@ def test_a_card_that_is_no_json_or_not_listed_is_refused(folder: Path):
         Synthesizer.load(folder, "cpu")
     shutil.rmtree(folder)
     write_sealed(folder, {"generator.json": payload["generator.json"]})
-    with pytest.raises(ModelError, match=r"generator.safetensors must be listed in the manifest"):
+    with pytest.raises(ModelError, match=r"manifest.json must list generator.json and generator.safetensors, got"):
         Synthesizer.load(folder, "cpu")
 
 

@@ -28,7 +28,10 @@ PIPE_WIDTH = 120  # columns of a table that no terminal shows
 
 Data = Annotated[
     str,
-    typer.Argument(metavar="DATA", help="Folder with one sub-folder per class, .npz, or sklearn:digits[:train|test]."),
+    typer.Argument(
+        metavar="DATA",
+        help="Folder with one sub-folder per class, .npz, sklearn:digits, torchvision:NAME, hf:ID_OR_PATH.",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Seed = Annotated[int, typer.Option(help="Equal seeds give equal results on one CPU.")]
@@ -50,26 +53,40 @@ def demo(
     """The whole story on real scans of digits, on a CPU, in minutes."""
     from ganaug.demo import tell
 
-    speak(quiet)
+    speak(logging.WARNING if quiet else logging.INFO)
     tell(out, results(), device=device, seed=seed, quiet=quiet)
 
 
 @app.command()
-def inspect(data: Data, recipe: RecipeName = None, set_: Settings = None, device: Device = "auto") -> None:
-    """Classes, counts, sizes, and the recipe that `train` would pick, with reasons."""
-    from ganaug.run import plan
+def inspect(
+    data: Data,
+    recipe: RecipeName = None,
+    set_: Settings = None,
+    val: Val = None,
+    json_: Annotated[bool, typer.Option("--json", help="The same as data, for programs.")] = False,
+    device: Device = "auto",
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Classes, counts, sizes, modes, problems, and the recipe that `train` would pick, with reasons and cost.
 
-    speak(quiet=False)
-    chosen = recipe_of(recipe, set_)
-    images = read(data, chosen)
-    typer.echo(f"{images.source}: {len(images):,} images, {describe_shape(images.shape)}, {images.num_classes} classes")
-    width = max(map(len, images.classes))
-    largest = int(images.counts.max())
-    for name, count in zip(images.classes, images.counts.tolist(), strict=True):
-        typer.echo(f"  {name:<{width}}  {count:>7,}  {'█' * max(1, round(40 * count / largest))}")
-    typer.echo("`ganaug train` would choose:")
-    for choice in plan(images, chosen, device=device).choices:
-        typer.echo(f"  {choice}")
+    Nothing is written. Exit code 2 where `train` would refuse the images as they are; the page says why.
+    """
+    import json
+
+    from ganaug.inspection import inspect as look
+    from ganaug.inspection import show
+    from ganaug.run import VAL_FRACTION
+
+    speak(logging.ERROR)  # the page says the rest
+    cut = VAL_FRACTION if val is None else share_or_source(val)
+    facts = look(data, recipe_of(recipe, [*(set_ or []), f"train.seed={seed}"]), val=cut, device=device)
+    if json_:
+        typer.echo(json.dumps(facts, indent=1))
+    elif not quiet:
+        results().print(show(facts))
+    if facts["refused"]:
+        raise DataError(facts["refused"])
 
 
 @app.command()
@@ -92,7 +109,7 @@ def train(
     from ganaug.recipe import dump_recipe
     from ganaug.run import VAL_FRACTION, execute, plan, recorded_val
 
-    speak(quiet)
+    speak(logging.WARNING if quiet else logging.INFO)
     settings = [*(set_ or []), *([f"train.seed={seed}"] if seed is not None else [])]
     stored = out / "recipe.toml"
     chosen = recipe_of(str(stored) if resume and recipe is None and stored.is_file() else recipe, settings)
@@ -128,7 +145,7 @@ def generate(
     from ganaug.run import meter
     from ganaug.synthesis import Synthesizer
 
-    speak(quiet)
+    speak(logging.WARNING if quiet else logging.INFO)
     synth = Synthesizer.load(model, device)
     wanted = wanted_counts(synth, n, per_class, counts, balance)
     start = time.monotonic()
@@ -143,23 +160,40 @@ def generate(
 
 @app.command()
 def check(
-    corpus: Annotated[Path, typer.Argument(metavar="CORPUS", help="A corpus that `ganaug generate` wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="CORPUS|MODEL", help="A corpus, a run or a generator folder.")],
+    quiet: Quiet = False,
 ) -> None:
-    """Verify a corpus against its manifest; every deviation is named."""
-    from ganaug.corpus import check_corpus
-
-    if not (corpus / "corpus.json").is_file():
-        what = "a folder without corpus.json" if corpus.is_dir() else "a file" if corpus.is_file() else "nothing there"
-        raise CorpusError(f"{corpus} must be a corpus that `ganaug generate` wrote, got {what}; check the path")
-    found = check_corpus(corpus)
+    """Verify that every file is as ganaug wrote it; every deviation is named."""
+    found = deviations(folder)
     for deviation in found:
         typer.echo(deviation, err=True)
     if found:
         s = "" if len(found) == 1 else "s"
         raise CorpusError(
-            f"{corpus} must equal its manifest, got {len(found)} deviation{s}; write it again with `ganaug generate`"
+            f"{folder} must be as it was written, got {len(found)} deviation{s}; make it again or use another copy"
         )
-    typer.echo(f"{corpus}: every file is as it was written")
+    if not quiet:
+        typer.echo(f"{folder}: every file is as it was written")
+
+
+def deviations(folder: Path) -> list[str]:
+    """What differs in a corpus, a run or a generator folder from what its own manifest says.
+
+    Raises:
+        CorpusError: It is none of them.
+    """
+    if (folder / "corpus.json").is_file():
+        from ganaug.corpus import check_corpus
+
+        return check_corpus(folder)
+    if (folder / "run.json").is_file() or (folder / "generator.json").is_file():
+        from ganaug.run import check_run
+
+        return check_run(folder)
+    what = "another folder" if folder.is_dir() else "a file" if folder.is_file() else "nothing there"
+    raise CorpusError(
+        f"{folder} must be a corpus, a run or a generator folder that ganaug wrote, got {what}; check the path"
+    )
 
 
 @app.command()
@@ -172,6 +206,9 @@ def measure(
     out: Out,
     val: Val = None,
     seeds: Annotated[int, typer.Option(help="Paired classifiers per arm; fewer than 6 decide nothing.")] = 6,
+    drop_overlap: Annotated[
+        bool, typer.Option("--drop-overlap", help="Leave out what --train and --test share, instead of refusing.")
+    ] = False,
     arms: Annotated[Literal["short"], typer.Option(help="short: baseline, mixed arms, synthetic only, A/A.")] = "short",
     recipe: RecipeName = None,
     set_: Settings = None,
@@ -183,7 +220,7 @@ def measure(
     from ganaug import study
     from ganaug.report import sentence, summary_table
 
-    speak(quiet)
+    speak(logging.WARNING if quiet else logging.INFO)
     result = study.measure(
         source,
         train=train,
@@ -194,6 +231,7 @@ def measure(
         seed=seed,
         recipe=recipe_of(recipe, set_),
         device=device,
+        drop_overlap=drop_overlap,
         command=shlex.join(["ganaug", *sys.argv[1:]]),
     )
     if not quiet:
@@ -287,8 +325,8 @@ class Lines(logging.Handler):
         typer.echo(record.getMessage(), file=sys.stderr)
 
 
-def speak(quiet: bool) -> None:
-    """Send what the library says to stderr; warnings only, when quiet."""
+def speak(level: int) -> None:
+    """Send what the library says to stderr, from `level` on."""
     log = logging.getLogger("ganaug")
     log.handlers = [Lines()]
-    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    log.setLevel(level)

@@ -1,8 +1,6 @@
 """What a corpus says of itself: corpus.json, the data card, and the mark inside every image."""
 
-import hashlib
 import html
-import json
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -79,13 +77,6 @@ def describe(synth: "Synthesizer", counts: list[int], seed: int) -> dict[str, An
         "real_data": synth.provenance.get("splits", {}).get("train"),
         "copies": "not checked",
     }
-
-
-def sealed_json(facts: dict[str, Any]) -> bytes:
-    """corpus.json of these facts, with the sha256 of their canonical JSON (keys sorted, `sha256` left out) as last."""
-    facts = {key: value for key, value in facts.items() if key != "sha256"}
-    facts["sha256"] = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return (json.dumps(facts, indent=1) + "\n").encode()
 
 
 def data_card(facts: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+import reprlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -11,13 +13,19 @@ from typing import Annotated, Any, Literal
 from joblib import Parallel, delayed
 from pydantic import BaseModel, Field, ValidationError
 
-from ganaug.corpus.card import sealed_json
 from ganaug.corpus.layout import directory_names, file_names
 from ganaug.corpus.manifest import Line, pixel_sha256
-from ganaug.errors import DataError
-from ganaug.images import Picture, read_image
+from ganaug.files import is_sealed, parse_json, read_file
+from ganaug.images import Picture, PictureError, convert, from_pil, printable, reading, upright
+from ganaug.synthesis.card import Classes, Side
+from ganaug.synthesis.pool import MOST
 
 BESIDE = ("README.md", "corpus.json", "manifest.jsonl")
+LEFT_BEHIND = (".DS_Store", "Thumbs.db", "desktop.ini")  # by operating systems, in any folder that was looked at
+DOUBLE = "._"  # how macOS begins the name of what it knows about a file
+LINE = 600  # bytes of a line of the manifest at most, but for the names in it
+FEW = 32  # images that are looked at before threads are up
+SLACK = 2**20  # bytes, or images, of damage that is named in detail: beyond it a file is not what it says
 
 
 class Facts(BaseModel):
@@ -25,12 +33,12 @@ class Facts(BaseModel):
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     model: str
-    shape: tuple[Literal[1, 3, 4], int, int]
-    classes: Annotated[list[str], Field(min_length=1)]
+    shape: tuple[Literal[1, 3, 4], Side, Side]
+    classes: Classes
     directories: list[str]
     class_to_idx: dict[str, int]
     seed: int
-    counts: Annotated[list[Annotated[int, Field(ge=0, le=10**7)]], Field(min_length=1)]
+    counts: Annotated[list[Annotated[int, Field(ge=0, le=MOST)]], Field(min_length=1)]
     manifest_sha256: str
     card_sha256: str
 
@@ -40,8 +48,8 @@ def check_corpus(folder: str | Path) -> list[str]:
 
     Found are missing, surplus (hidden ones too) and undecodable files, changed pixels (and whose pixels they are now),
     other bytes with equal pixels, renamed classes and directories, edited lines, wrong counts, a model hash that
-    differs between the two files, and any edit of corpus.json or README.md. Sums are no signature: who edits a file
-    and all sums above it is not found.
+    differs between the two files, and any edit of corpus.json or README.md. What operating systems leave in a folder
+    (.DS_Store, Thumbs.db) is passed over. Sums are no signature: who edits a file and all sums above it is not found.
 
     Returns:
         One sentence per deviation, in a fixed order; empty for a whole corpus.
@@ -52,30 +60,34 @@ def check_corpus(folder: str | Path) -> list[str]:
     """
     root = Path(folder)
     try:
-        content = (root / "corpus.json").read_bytes()
-        facts = Facts.model_validate_json(content)
+        content = read_file(root / "corpus.json")
+        facts = Facts.model_validate(parse_json(content))
     except OSError as error:
         return [f"corpus.json: must be there, got {error.strerror}; is {root} a corpus of ganaug's?"]
-    except ValidationError as error:
-        return [f"corpus.json: the file must be as it was written, got {_first_fault(error)}"]
-    altered = [] if sealed_json(_parse(content)) == content else ["corpus.json: altered"]
-    names = _name_deviations(facts)
-    if names:
-        return [*altered, *names]
+    except ValueError as error:  # pydantic's is one, too
+        return [f"corpus.json: the file must be as it was written, got {_fault(error)}"]
+    altered = [] if is_sealed(content) else ["corpus.json: altered"]
+    there = dict(_walk(root, set(facts.directories)))
+    contradictions = _name_deviations(facts) or _number_deviations(facts, there)
+    if contradictions:
+        return [*altered, *contradictions]
     expected = _expected(facts)
     lines, manifest = _read_manifest(root, facts, expected)
     return [
         *altered,
         *_card_deviations(root, facts),
         *manifest,
-        *_file_deviations(root, facts, expected),
-        *_image_deviations(root, facts, lines),
+        *_file_deviations(there, facts, expected),
+        *_image_deviations(root, there, facts, lines),
     ]
 
 
-def _first_fault(error: ValidationError) -> str:
+def _fault(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
     first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+    where = printable(".".join(map(str, first["loc"]))[:80])
+    return f"{where}: {first['msg']}".removeprefix(": ")
 
 
 def _name_deviations(facts: Facts) -> list[str]:
@@ -86,7 +98,7 @@ def _name_deviations(facts: Facts) -> list[str]:
         "class_to_idx": {name: label for label, name in enumerate(facts.classes)},
     }
     found = [
-        f"corpus.json: {key} must be {value} for its classes, got {getattr(facts, key)}"
+        f"corpus.json: {key} must be {reprlib.repr(value)} for its classes, got {reprlib.repr(getattr(facts, key))}"
         for key, value in wanted.items()
         if getattr(facts, key) != value
     ]
@@ -95,9 +107,17 @@ def _name_deviations(facts: Facts) -> list[str]:
     return found
 
 
+def _number_deviations(facts: Facts, there: dict[str, str]) -> list[str]:
+    """Millions of images that are not there need not be named one by one."""
+    total = sum(facts.counts)
+    if total <= len(there) + SLACK:
+        return []
+    return [f"corpus.json: counts must be those of the images there, got {total:,} for {len(there):,} files"]
+
+
 def _card_deviations(root: Path, facts: Facts) -> list[str]:
     try:
-        card = (root / "README.md").read_bytes()
+        card = read_file(root / "README.md")
     except OSError as error:
         return [f"README.md: must be there, got {error.strerror}"]
     return [] if hashlib.sha256(card).hexdigest() == facts.card_sha256 else ["README.md: altered"]
@@ -113,8 +133,10 @@ def _expected(facts: Facts) -> dict[str, Line]:
 
 def _read_manifest(root: Path, facts: Facts, expected: dict[str, Line]) -> tuple[dict[str, Line], list[str]]:
     """(file -> the line as it should be, with the sums that the manifest tells; deviations)."""
+    names = zip(facts.counts, facts.classes, facts.directories, strict=True)
+    size = sum(n * (LINE + len(json.dumps(name + directory))) for n, name, directory in names)
     try:
-        content = (root / "manifest.jsonl").read_bytes()
+        content = read_file(root / "manifest.jsonl", size + SLACK)
     except OSError as error:
         return {}, [f"manifest.jsonl: must be there, got {error.strerror}"]
     lines: dict[str, Line] = {}
@@ -126,13 +148,13 @@ def _read_manifest(root: Path, facts: Facts, expected: dict[str, Line]) -> tuple
         if line is None or line.file in lines:
             what = "a second line of" if line else "no line of this corpus:"
             found.append(
-                f"manifest.jsonl line {number}: must name an image of this corpus, got {what} {row.get('file')!r}"
+                f"manifest.jsonl line {number}: must name an image of this corpus, got {what} {row.get('file')!r:.120}"
             )
             continue
         lines[line.file] = replace(line, sha256=str(row.get("sha256")), pixel_sha256=str(row.get("pixel_sha256")))
         for key, value in asdict(lines[line.file]).items():
             if row.get(key) != value:
-                different[key, value, repr(row.get(key))].append(number)
+                different[key, value, reprlib.repr(row.get(key))].append(number)
     found += [_difference(*what, numbers) for what, numbers in different.items()]
     found += [f"manifest.jsonl: must have a line for {file}, got none" for file in expected if file not in lines]
     if not found and hashlib.sha256(content).hexdigest() != facts.manifest_sha256:
@@ -141,11 +163,12 @@ def _read_manifest(root: Path, facts: Facts, expected: dict[str, Line]) -> tuple
 
 
 def _parse(text: bytes) -> dict[str, Any]:
+    """The words and numbers of one line."""
     try:
-        row = json.loads(text)
-    except (ValueError, RecursionError):
+        row = parse_json(text)
+    except ValueError:
         return {}
-    return row if isinstance(row, dict) else {}
+    return {key: value for key, value in row.items() if isinstance(value, str | int)} if isinstance(row, dict) else {}
 
 
 def _difference(key: str, value: Any, got: str, numbers: list[int]) -> str:
@@ -153,9 +176,8 @@ def _difference(key: str, value: Any, got: str, numbers: list[int]) -> str:
     return f"manifest.jsonl {where}: {key} must be {value!r} as corpus.json implies, got {got}"
 
 
-def _file_deviations(root: Path, facts: Facts, expected: dict[str, Line]) -> Iterator[str]:
+def _file_deviations(there: dict[str, str], facts: Facts, expected: dict[str, Line]) -> Iterator[str]:
     """Missing and surplus files and directories, and the classes whose number of images is off."""
-    there = dict(_walk(root, set(facts.directories)))
     gone = {directory for directory in facts.directories if directory not in there}
     yield from (
         f"{directory}/: must be there, got no such folder" for directory in facts.directories if directory in gone
@@ -176,25 +198,29 @@ def _file_deviations(root: Path, facts: Facts, expected: dict[str, Line]) -> Ite
 
 def _walk(root: Path, directories: set[str]) -> Iterator[tuple[str, str]]:
     """(path relative to `root`, "file" or "folder") of what lies in it and in those of its directories."""
-    for entry in sorted(root.iterdir()):
+    for entry in _entries(root):
         yield entry.name, _kind(entry)
         if entry.name in directories and entry.is_dir():
-            yield from ((f"{entry.name}/{inner.name}", _kind(inner)) for inner in sorted(entry.iterdir()))
+            yield from ((f"{entry.name}/{inner.name}", _kind(inner)) for inner in _entries(entry))
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder, but for what operating systems leave behind."""
+    return sorted(e for e in folder.iterdir() if e.name not in LEFT_BEHIND and not e.name.startswith(DOUBLE))
 
 
 def _kind(path: Path) -> str:
     return "folder" if path.is_dir() else "file"
 
 
-def _image_deviations(root: Path, facts: Facts, lines: dict[str, Line]) -> Iterator[str]:
-    present = [line for line in lines.values() if (root / line.file).is_file()]
-    sums: Any = Parallel(n_jobs=-1, prefer="threads")(
-        delayed(_sums)(root / line.file, facts.shape[0]) for line in present
-    )
+def _image_deviations(root: Path, there: dict[str, str], facts: Facts, lines: dict[str, Line]) -> Iterator[str]:
+    present = [line for line in lines.values() if there.get(line.file) == "file"]
+    jobs = -1 if len(present) > FEW else 1
+    sums: Any = Parallel(jobs, prefer="threads")(delayed(_sums)(root / line.file, facts.shape) for line in present)
     owners = {line.pixel_sha256: line.file for line in lines.values()}
     for line, (sum_, pixels, problem) in zip(present, sums, strict=True):
         if problem:
-            yield f"{line.file}: must decode, got {problem}"
+            yield f"{line.file}: {problem}"
         elif pixels != line.pixel_sha256:
             owner = owners.get(pixels)
             fact = f"those of {owner}" if owner else "others"
@@ -203,10 +229,16 @@ def _image_deviations(root: Path, facts: Facts, lines: dict[str, Line]) -> Itera
             yield f"{line.file}: bytes differ from the manifest (pixels equal)"
 
 
-def _sums(path: Path, channels: int) -> tuple[str, str, str]:
+def _sums(path: Path, shape: tuple[int, int, int]) -> tuple[str, str, str]:
     """(sha256 of the bytes, sha256 of the pixels, ""), or ("", "", why they cannot be had)."""
     try:
-        pixels = pixel_sha256(read_image(Picture.at(path), channels))
-        return hashlib.sha256(path.read_bytes()).hexdigest(), pixels, ""
-    except DataError as error:
-        return "", "", str(error).partition(": ")[2]
+        content = read_file(path, 2 * math.prod(shape) + SLACK)
+        with reading(Picture(path.name, content)) as image:
+            if (image.height, image.width) != shape[1:]:
+                return "", "", f"must be {shape[1]} x {shape[2]} px, got {image.height} x {image.width}"
+            pixels = from_pil(convert(upright(image), shape[0]))
+        return hashlib.sha256(content).hexdigest(), pixel_sha256(pixels), ""
+    except PictureError as error:
+        return "", "", error.problem
+    except OSError as error:
+        return "", "", f"must be readable, got {error.strerror}"

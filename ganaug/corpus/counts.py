@@ -1,10 +1,11 @@
 """How many images each class of a corpus gets."""
 
-import json
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from ganaug.errors import DataError
+from ganaug.files import parse_json, read_file
 
 
 def spread(n: int, num_classes: int) -> list[int]:
@@ -39,16 +40,17 @@ def read_counts(file: str | Path, classes: Sequence[str]) -> list[int]:
         DataError: The file holds none, or its names are not those of `classes`.
     """
     try:
-        counts = json.loads(Path(file).read_text(encoding="utf-8"))
+        counts = parse_json(read_file(Path(file)))
     except (OSError, ValueError) as error:
         fact = getattr(error, "strerror", None) or error
         raise DataError(f'{file}: must be JSON such as {{"cat": 300}}, got {fact}; mend the file') from error
     if not isinstance(counts, dict) or not all(type(n) is int and n >= 0 for n in counts.values()):
         raise DataError(
-            f'{file}: must be JSON of class names and numbers such as {{"cat": 300}}, got {str(counts)[:60]}'
+            f'{file}: must be JSON of class names and numbers such as {{"cat": 300}}, got {reprlib.repr(counts)}; '
+            "mend the file"
         )
     unknown, missing = sorted(set(counts) - set(classes)), sorted(set(classes) - set(counts))
     if unknown or missing:
-        what = f"the unknown {unknown[0]!r}" if unknown else f"none for {missing[0]!r}"
+        what = f"the unknown {unknown[0]!r:.80}" if unknown else f"none for {missing[0]!r}"
         raise DataError(f"{file}: must give a number for each of {', '.join(classes[:8])}, got {what}; mend the file")
     return [counts[name] for name in classes]

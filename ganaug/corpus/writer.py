@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from ganaug.corpus.card import XMP, data_card, describe, sealed_json
+from ganaug.corpus.card import XMP, data_card, describe
 from ganaug.corpus.check import check_corpus
 from ganaug.corpus.layout import file_names
 from ganaug.corpus.manifest import Line, pixel_sha256
 from ganaug.errors import CorpusError, DataError, OutputError
-from ganaug.files import is_taken, new_folder, require_new
+from ganaug.files import is_taken, new_folder, read_file, require_new, require_room, sealed_json
 from ganaug.images import encode_png
 from ganaug.synthesis.pool import render, require_counts
 
 if TYPE_CHECKING:
     from ganaug.synthesis.synthesizer import Synthesizer
+
+PACKED, OVERHEAD = 2, 1000  # how much PNG shrinks an image, roughly; bytes of its mark and its line in the manifest
 
 
 def write_corpus(
@@ -51,7 +54,7 @@ def write_corpus(
         DataError: `counts` does not fit the classes, or leaves one empty.
         OutputError: `out` holds something, and `resume` is off or it is another corpus.
         CorpusError: With `resume`, the corpus deviates from its manifest.
-        DiskFullError: No room; nothing is left behind.
+        DiskFullError: No room, or too little to begin; nothing is left behind.
         GanaugError: `out` lies where nothing can be written.
 
     Example:
@@ -62,6 +65,7 @@ def write_corpus(
     if is_taken(out):
         return _verified(out, facts, resume)
     with new_folder(out) as folder:
+        require_room(folder, sum(facts["counts"]) * (math.prod(synth.shape) // PACKED + OVERHEAD))
         for name in facts["directories"]:
             (folder / name).mkdir()
         facts["manifest_sha256"] = _write_images(synth, folder, facts, progress)
@@ -92,7 +96,7 @@ def _verified(out: Path, facts: dict[str, Any], resume: bool) -> Path:
         raise CorpusError(
             f"{out}: the corpus must be whole, got {deviations[0]}{more}; remove it and generate it again"
         )
-    there = json.loads((out / "corpus.json").read_text(encoding="utf-8"))
+    there = json.loads(read_file(out / "corpus.json"))
     other = [key for key in ("model", "classes", "counts", "seed") if there[key] != facts[key]]
     if other:
         raise OutputError(

@@ -1,115 +1,194 @@
 """A folder with one sub-folder per class."""
 
-import json
+import os
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from ganaug.data.listing import Listing
 from ganaug.errors import DataError
-from ganaug.images import SUFFIXES, Picture
+from ganaug.files import parse_json, read_file
+from ganaug.images import SUFFIXES, Picture, printable
 
-SPLITS = ("train", "val", "valid", "validation", "test")
-IGNORED = ("._", ".", "Thumbs.db", "desktop.ini", "__pycache__")
+SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
+IGNORED = (".", "Thumbs.db", "desktop.ini", "__pycache__", "__MACOSX")  # how the names of such entries begin
+NOT_FOLLOWED = "links to folders are not followed"
+NAMED = 3  # entries in a sentence
+CARD = 16 * 2**20  # bytes of a corpus.json, at most
+
+
+@dataclass
+class Entries:
+    """What lies in a folder, each kind sorted by name.
+
+    Attributes:
+        files: Whatever is no folder: images, other files, links to files, links to nothing.
+        folders: Sub-folders.
+        links: Links to folders.
+        ignored: Hidden entries, and what operating systems and Python leave behind.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    links: list[Path] = field(default_factory=list)
+    ignored: list[Path] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, folder: Path) -> "Entries":
+        """The entries of `folder`; nothing is opened and no link to a folder is entered."""
+        found = cls()
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                found._kind(entry).append(folder / entry.name)
+        return found
+
+    def _kind(self, entry: "os.DirEntry[str]") -> list[Path]:
+        if entry.name.startswith(IGNORED):
+            return self.ignored
+        if entry.is_dir(follow_symlinks=False):
+            return self.folders
+        return self.links if entry.is_symlink() and Path(entry.path).is_dir() else self.files
 
 
 def list_folder(root: Path) -> Listing:
-    """What lies under `root`/<class>/ (or `root`/train/<class>/ where that exists), nothing of it decoded.
+    """What lies under `root`/<class>/ (or `root`/train/<class>/ where that exists), nothing of it opened.
+
+    Hidden entries and links to folders are left out; a file that a class holds under several names is listed once.
 
     Raises:
-        DataError: A missing or empty folder, no class folders, or an empty class.
+        DataError: A missing or empty folder, no class folders, a split among them, an empty class, or a folder in one.
     """
-    root = resolve(root)
-    classes, folders = class_folders(root)
-    files = [(path, label) for label, folder in enumerate(folders) for path in image_paths(folder)]
+    root, top = _descend(root)
+    classes, folders = class_folders(root, top)
+    inside = [Entries.of(folder) for folder in folders]
+    files = [_once(_images(folder, entries)) for folder, entries in zip(folders, inside, strict=True)]
     return Listing(
         source=str(root),
         classes=tuple(classes),
-        pictures=[Picture.at(path) for path, _ in files],
-        names=[path.relative_to(root).as_posix() for path, _ in files],
-        labels=[label for _, label in files],
+        pictures=[Picture.at(path) for paths in files for path in paths],
+        names=[printable(f"{path.parent.name}/{path.name}") for paths in files for path in paths],
+        labels=[label for label, paths in enumerate(files) for _ in paths],
+        left_out=tuple(_left_out(root, top, inside, files)),
     )
 
 
-def resolve(root: Path) -> Path:
-    """`root`/train where it holds class folders, else `root`.
-
-    Raises:
-        DataError: There is no such folder, or it holds splits but no train.
-    """
-    if not root.is_dir():
-        what = "a file" if root.exists() else "nothing there"
-        raise DataError(f"{root}: must be a folder with one sub-folder per class, got {what}; check the path")
-    inside = sorted(folder.name for folder in subfolders(root))
-    if "train" in inside and subfolders(root / "train"):  # else it may be the class of trains
-        return root / "train"
-    if inside and set(inside) <= set(SPLITS):
-        raise DataError(
-            f"{root}: must hold class folders, or a train folder of them, got {inside}; "
-            f"name one of them, as in {root / inside[0]}"
-        )
-    return root
-
-
-def subfolders(folder: Path) -> list[Path]:
-    """The visible folders in `folder`, sorted by name."""
-    return sorted(entry for entry in visible(folder) if entry.is_dir())
-
-
-def class_folders(root: Path) -> tuple[list[str], list[Path]]:
+def class_folders(root: Path, top: Entries) -> tuple[list[str], list[Path]]:
     """(class names, their folders) in label order: sorted by name, or as `corpus.json` says in a corpus of ours.
 
     Raises:
         DataError: There is no sub-folder, or `corpus.json` does not list the classes and those folders.
     """
-    folders = subfolders(root)
-    if not folders:
+    if not top.folders:
+        what = f"only {_names(top.links, root)}, and {NOT_FOLLOWED}" if top.links else "no sub-folder"
         raise DataError(
-            f"{root}: must have one sub-folder per class, got no sub-folder; "
-            "put each class's images into a folder of its name"
+            f"{root}: must have one sub-folder per class, got {what}; put each class's images into a folder of its name"
         )
-    odd = [folder.name for folder in folders if not folder.name.isprintable() or _surrogates(folder.name)]
+    odd = [folder.name for folder in top.folders if not folder.name.isprintable()]
     if odd:
         raise DataError(f"{root}: class names must be printable Unicode, got {odd[0]!r}; rename the folder")
+    card = root / "corpus.json"
     try:
-        corpus = json.loads((root / "corpus.json").read_text(encoding="utf-8"))
+        corpus = parse_json(read_file(card, CARD))
         by_class = dict(zip(corpus["classes"], corpus["directories"], strict=True))
     except FileNotFoundError:
-        return [folder.name for folder in folders], folders
+        return [folder.name for folder in top.folders], top.folders
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{root / 'corpus.json'}: must list classes and directories, got {error!r}; run `ganaug check {root}`"
+            f"{card}: must list classes and directories, got {error!r}; run `ganaug check {root}`"
         ) from error
-    if sorted(map(str, by_class.values())) != [folder.name for folder in folders]:
-        raise DataError(
-            f"{root / 'corpus.json'}: directories must be the folders there, got others; run `ganaug check {root}`"
-        )
+    if sorted(map(str, by_class.values())) != [folder.name for folder in top.folders]:
+        raise DataError(f"{card}: directories must be the folders there, got others; run `ganaug check {root}`")
     return list(map(str, by_class)), [root / name for name in by_class.values()]
 
 
-def _surrogates(name: str) -> bool:
-    """Whether the file system's bytes were no UTF-8, so that no file of ours could hold the name."""
-    return any("\ud800" <= character <= "\udfff" for character in name)
-
-
-def image_paths(folder: Path) -> list[Path]:
-    """The image files of one class, sorted; whatever else lies there is refused by name.
+def _descend(root: Path) -> tuple[Path, Entries]:
+    """(`root`/train where it holds class folders, else `root`; what lies there).
 
     Raises:
-        DataError: The class has no image, or holds something that is none.
+        DataError: There is no such folder, or it holds splits, with no class folders in train.
     """
-    entries = sorted(visible(folder))
-    if not entries:
+    if not root.is_dir():
+        what = "a file" if root.exists() else "nothing there"
+        raise DataError(f"{root}: must be a folder with one sub-folder per class, got {what}; check the path")
+    top = Entries.of(root)
+    named = [folder for folder in top.folders if _is_split(folder.name.casefold())]
+    splits = [folder for folder in named if Entries.of(folder).folders]  # else it may be the class of trains
+    if root / "train" in splits:
+        return root / "train", Entries.of(root / "train")
+    if splits and len(named) == len(top.folders):
         raise DataError(
-            f"{folder}: class {folder.name!r} must have an image, got none; add images or remove the folder"
+            f"{root}: must hold class folders, or a train folder of them, got {_names(named, root)}; "
+            f"name one of them, as in {splits[0]}"
         )
-    strange = [entry for entry in entries if not entry.is_file() or entry.suffix.lower() not in SUFFIXES]
-    if strange:
-        what = "a folder" if strange[0].is_dir() else repr(strange[0].suffix or "no suffix")
+    if splits:
         raise DataError(
-            f"{strange[0]}: must be an image file ({', '.join(sorted(SUFFIXES))}), got {what}; move it elsewhere"
+            f"{splits[0]}: a class folder must hold images, got class folders, so that it seems to be a split; "
+            f"move it out of {root}, or the classes beside it into {root / 'train'}, and pass {root} again"
         )
-    return entries
+    if named and len(named) == len(top.folders):
+        raise DataError(
+            f"{root}: splits must hold one folder per class, got {_names(named, root)} without any; "
+            f"put each class's images into a folder of its name, as in {root / 'train' / 'cat'}, and pass {root} again"
+        )
+    return root, top
 
 
-def visible(folder: Path) -> list[Path]:
-    """Entries that are not hidden and not left behind by an operating system."""
-    return [entry for entry in folder.iterdir() if not entry.name.startswith(IGNORED)]
+def _is_split(name: str) -> bool:
+    """Whether a folder may be a split: `test`, or `testA` where a set has two domains."""
+    return name in SPLITS or (name[:-1] in SPLITS and name[-1] in "ab")
+
+
+def _images(folder: Path, entries: Entries) -> list[Path]:
+    """The files of one class.
+
+    Raises:
+        DataError: There is none, or there is a folder, whose images would be forgotten.
+    """
+    if entries.folders:
+        raise DataError(
+            f"{entries.folders[0]}: must be an image file, got a folder; "
+            "move its images up into the class, or the folder elsewhere"
+        )
+    if not entries.files:
+        what = f"only {_names(entries.links, folder)}, and {NOT_FOLLOWED}" if entries.links else "none"
+        raise DataError(
+            f"{folder}: class {folder.name!r} must have an image, got {what}; add images or remove the folder"
+        )
+    return entries.files
+
+
+def _once(paths: Iterable[Path]) -> list[Path]:
+    """The first path to each file: links to one file show one image, not several."""
+    first: dict[Hashable, Path] = {}
+    for path in paths:
+        first.setdefault(_file(path), path)
+    return list(first.values())
+
+
+def _file(path: Path) -> Hashable:
+    """What tells a file from others under whatever name; the path itself where the link leads nowhere."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return path
+    return (facts.st_dev, facts.st_ino) if facts.st_ino else path
+
+
+def _left_out(root: Path, top: Entries, inside: list[Entries], files: list[list[Path]]) -> Iterator[str]:
+    """A sentence for each kind of entry that is not read."""
+    every = [top, *inside]
+    again = [sorted(set(entries.files) - set(read)) for entries, read in zip(inside, files, strict=True)]
+    for what, paths in (
+        ("hidden, or left by a system, and not read", [entries.ignored for entries in every]),
+        (NOT_FOLLOWED, [entries.links for entries in every]),
+        ("read once, as the class holds them under another name too", again),
+        ("beside the class folders and not read", [[file for file in top.files if file.suffix.lower() in SUFFIXES]]),
+    ):
+        if any(paths):
+            yield f"{what}: {_names(chain(*paths), root)}"
+
+
+def _names(paths: Iterable[Path], root: Path) -> str:
+    names = [printable(path.relative_to(root).as_posix()) for path in paths]
+    return ", ".join(names[:NAMED] + [f"and {len(names) - NAMED} more"] * (len(names) > NAMED))

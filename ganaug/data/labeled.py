@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganaug.data.labels import require_names
 from ganaug.data.memory import allocate
 from ganaug.errors import DataError
 
@@ -26,8 +27,8 @@ class LabeledImages:
         groups: Which object, patient or track each image shows, [N]; None where every image is its own.
 
     Raises:
-        DataError: Fewer than two classes, a name twice, images that are not uint8 [N, C, H, W], or labels that are not
-            int64 [N] in [0, K).
+        DataError: Fewer than two classes, a class name twice or one that no file could hold, images that are not uint8
+            [N, C, H, W], labels that are not int64 [N] in [0, K), or not one name and one group for each image.
     """
 
     images: Tensor
@@ -53,6 +54,11 @@ class LabeledImages:
                 f"{self.source}: must have one label and one name per image, got {len(self.images)} images, "
                 f"{len(self.labels)} labels and {len(self.names)} names; add what is missing"
             )
+        if self.groups is not None and len(self.groups) != len(self.labels):
+            raise DataError(
+                f"{self.source}: must have one group per image or none at all, got {len(self.groups)} groups for "
+                f"{len(self.labels)} images; name what each image shows"
+            )
         if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
             raise DataError(
                 f"{self.source}: labels must lie in [0, {len(self.classes)}), "
@@ -68,6 +74,7 @@ class LabeledImages:
         if len(set(self.classes)) < len(self.classes):
             twice = next(name for name in self.classes if self.classes.count(name) > 1)
             raise DataError(f"{self.source}: class names must differ, got {twice!r} twice; rename or merge them")
+        require_names(self.source, self.classes)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -109,7 +116,7 @@ class LabeledImages:
         images = torch.from_numpy(allocate((len(index), *self.shape)))
         torch.index_select(self.images, 0, index, out=images)
         names = tuple(self.names[i] for i in index.tolist())
-        groups = tuple(self.groups[i] for i in index.tolist()) if self.groups else None
+        groups = None if self.groups is None else tuple(self.groups[i] for i in index.tolist())
         source = source or self.source
         return replace(self, images=images, labels=self.labels[index], names=names, source=source, groups=groups)
 

@@ -3,19 +3,23 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 
+from ganaug.data.conversions import say_conversions
 from ganaug.data.labeled import LabeledImages, require_images
 from ganaug.data.memory import allocate
+from ganaug.data.scan import Facts, each, scan
 from ganaug.errors import DataError
-from ganaug.images import Picture, read_header, read_image
+from ganaug.images import Picture, read_image
 
 log = logging.getLogger("ganaug")
+NAMED = 3  # bad files in a sentence
+LOGGED = 50  # bad files in the log, where a sentence does not name them all
+MAX_BAD = 1  # percent of all images, which data.skip_bad leaves out
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,58 @@ class Listing:
     groups: tuple[str, ...] | None = None
     left_out: tuple[str, ...] = ()
 
+    def __len__(self) -> int:
+        return len(self.labels)
 
-def decode(listing: Listing, size: tuple[int, int] | None, channels: int | None) -> LabeledImages:
-    """Decode a listing to images of one size.
+    def subset(self, indices: Sequence[int]) -> "Listing":
+        """The pictures at `indices`, in that order; what is lazy stays lazy."""
+        return replace(
+            self,
+            pictures=_Chosen(self.pictures, indices),
+            names=[self.names[i] for i in indices],
+            labels=[self.labels[i] for i in indices],
+            groups=tuple(self.groups[i] for i in indices) if self.groups else None,
+        )
+
+
+@dataclass(frozen=True)
+class _Chosen(Sequence[Picture]):
+    """Some of the pictures; each is looked up when it is asked for."""
+
+    pictures: Sequence[Picture]
+    indices: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self.pictures[self.indices[i]]
+
+
+def decode(
+    listing: Listing, size: tuple[int, int] | None, channels: int | None, skip_bad: bool = False
+) -> LabeledImages:
+    """Decode a listing to images of one size, after a look at every picture.
+
+    What is left out, converted, cropped or scaled on the way is said once, with a count, in the log `ganaug`.
+
+    Args:
+        listing: What to decode.
+        size: (height, width) in px; None where all images have one.
+        channels: 1, 3 or 4; None for what most images have.
+        skip_bad: Whether to leave out pictures that cannot be used, up to 1 % of all.
 
     Raises:
-        DataError: A picture cannot be read, a class has none, or sizes differ without `size`.
+        DataError: Pictures cannot be used, a class has none, or sizes differ without `size`.
     """
-    headers: Any = Parallel(n_jobs=-1, prefer="threads")(delayed(read_header)(p) for p in listing.pictures)
-    size = size or _common_size([h[0] for h in headers], listing)
-    channels = channels or _usual_channels([h[1] for h in headers])
-    _say_conversions(headers, listing, size, channels)
+    for sentence in listing.left_out:
+        log.warning("%s: %s", listing.source, sentence)
+    listing, facts = _usable(listing, scan(listing), skip_bad)
+    if not facts:
+        raise DataError(f"{listing.source}: must have an image, got none; add some")
+    size = size or _common_size(listing, facts)
+    channels = channels or _usual_channels(facts)
+    say_conversions(listing.source, listing.names, facts, size, channels)
     data = LabeledImages(
         images=torch.from_numpy(_decode(listing, size, channels)),
         labels=torch.tensor(listing.labels),
@@ -62,37 +107,68 @@ def decode(listing: Listing, size: tuple[int, int] | None, channels: int | None)
     return require_images(data)
 
 
-def _common_size(sizes_: list, listing: Listing) -> tuple[int, int]:
-    sizes = Counter(sizes_)
+def _usable(listing: Listing, facts: list[Facts], skip_bad: bool) -> tuple[Listing, list[Facts]]:
+    """The pictures that can be used, with their facts: all of them, unless bad ones may be skipped.
+
+    Raises:
+        DataError: Some cannot be used, and are not to be skipped or too many.
+    """
+    bad = [i for i, fact in enumerate(facts) if fact.problem]
+    if not bad:
+        return listing, facts
+    sentences = [f"{listing.pictures[i].name}: {facts[i].problem}" for i in bad[:LOGGED]]
+    if len(bad) > NAMED:
+        for sentence in sentences:
+            log.warning("%s", sentence)
+    few = len(bad) * 100 <= len(facts) * MAX_BAD
+    if not (few and skip_bad):
+        raise DataError(_refusal(listing, sentences, len(bad), few, skip_bad))
+    names = ", ".join(_some([listing.names[i] for i in bad[:NAMED]], len(bad)))
+    log.warning("%s: %d of %d images cannot be used and are left out: %s", listing.source, len(bad), len(facts), names)
+    good = sorted(set(range(len(facts))) - set(bad))
+    return listing.subset(good), [facts[i] for i in good]
+
+
+def _refusal(listing: Listing, sentences: list[str], count: int, few: bool, skip_bad: bool) -> str:
+    file, it = ("file", "it") if count == 1 else ("files", "them")
+    fix = f"remove or replace the {file}" + (f", or leave {it} out with --set data.skip_bad=true" if few else "")
+    if count == 1 and not skip_bad:
+        return f"{sentences[0]}; {fix}"
+    which = f"all but {MAX_BAD} % of the" if skip_bad else "all"
+    return (
+        f"{listing.source}: {which} images must be usable, got {count} of {len(listing)} that are not "
+        f"({'; '.join(_some(sentences, count))}); {fix}"
+    )
+
+
+def _some(first: list[str], count: int) -> list[str]:
+    """The first of `count` things, and how many more there are."""
+    return [*first[:NAMED], f"and {count - NAMED} more"] if count > NAMED else first
+
+
+def _common_size(listing: Listing, facts: list[Facts]) -> tuple[int, int]:
+    every = [fact.header.size for fact in facts]
+    sizes = Counter(every)
     if len(sizes) > 1:
         (usual, _), (odd, _) = sizes.most_common(2)
-        example = listing.pictures[sizes_.index(odd)].name
+        example = listing.pictures[every.index(odd)].name
         raise DataError(
             f"{listing.source}: images must have one size, got {len(sizes)} ({example} is {odd[0]} x {odd[1]}, "
             f"most are {usual[0]} x {usual[1]}); set one with --set data.resolution={min(usual)}"
         )
-    return sizes_[0]
+    return every[0]
 
 
-def _usual_channels(channels: list[int]) -> int:
+def _usual_channels(facts: list[Facts]) -> int:
     """Gray or colour, as most files are; transparency is composited unless four channels are asked for."""
-    return Counter(min(n, 3) for n in channels).most_common(1)[0][0]
-
-
-def _say_conversions(headers: list, listing: Listing, size: tuple[int, int], channels: int) -> None:
-    resized = sum(h[0] != size for h in headers)
-    recoded = sum(h[1] != channels for h in headers)
-    if resized:
-        log.info("%s: %d of %d images are cropped and resized to %d x %d", listing.source, resized, len(headers), *size)
-    if recoded:
-        log.info("%s: %d of %d images are converted to %d channel(s)", listing.source, recoded, len(headers), channels)
+    return Counter(min(fact.header.channels, 3) for fact in facts).most_common(1)[0][0]
 
 
 def _decode(listing: Listing, size: tuple[int, int], channels: int) -> np.ndarray:
-    pixels = allocate((len(listing.pictures), channels, *size))
+    pixels = allocate((len(listing), channels, *size))
 
     def one(i: int) -> None:
         pixels[i] = read_image(listing.pictures[i], channels, size)
 
-    Parallel(n_jobs=-1, prefer="threads", require="sharedmem")(delayed(one)(i) for i in range(len(listing.pictures)))
+    each(one, len(listing))
     return pixels

@@ -1,7 +1,6 @@
 """`load`: everything that DATA can be, turned into LabeledImages."""
 
 import difflib
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,24 @@ import numpy as np
 import torch
 
 from ganaug.data.folder import list_folder
-from ganaug.data.labeled import LabeledImages, require_images
-from ganaug.data.listing import decode
+from ganaug.data.groups import groups_by_name, no_groups
+from ganaug.data.hub import HUB, list_hub
+from ganaug.data.labeled import LabeledImages
+from ganaug.data.listing import Listing, decode
+from ganaug.data.npz import read_npz
+from ganaug.data.rows import Rows
+from ganaug.data.vision import VISION, list_vision
 from ganaug.errors import DataError
-from ganaug.images import MIN_SIDE, MODES, convert, fit, to_pil
+from ganaug.images import MIN_SIDE, MODES, to_pil
 
-log = logging.getLogger("ganaug")
 DIGITS = "sklearn:digits"
-KNOWN = ("a folder with one sub-folder per class", f"{DIGITS}[:train|test]", "an .npz file")
+KNOWN = (
+    "a folder with one sub-folder per class",
+    f"{DIGITS}[:train|test]",
+    f"{VISION}NAME[:train|test]",
+    f"{HUB}ID_OR_PATH[:split]",
+    "an .npz file",
+)
 
 
 def load(
@@ -32,15 +41,18 @@ def load(
 
     Args:
         source: A folder with one sub-folder per class (its `train/` where that exists), `sklearn:digits[:train|test]`,
-            or an `.npz` with `images` uint8 [N, H, W[, C]], `labels` [N] and optionally `classes` [K].
+            `torchvision:NAME[:train|test]` (files in $GANAUG_DATA or downloaded), `hf:ID_OR_PATH[:split]` (Parquet, an
+            image folder, what `save_to_disk` wrote, or the hub), or an `.npz` with `images` [N, H, W[, C]], `labels`
+            [N] and optionally `classes` [K].
         resolution: (height, width) or one side in px; None keeps the images' own size.
         channels: 1, 3 or 4; None keeps what most images have.
         groups: Which images show one object, patient or track: a regular expression on the file name (its first group,
-            else the whole match, names the object), or a column of a table.
+            else the whole match, names the object), or a column of a table, or an array of an `.npz`.
         skip_bad: Whether to go on without files that cannot be read, up to 1 % of all.
 
     Raises:
         DataError: The source is unknown, empty, unreadable or inconsistent; the file, class or value is named.
+        RecipeError: `groups` is no regular expression.
 
     Example:
         >>> load("sklearn:digits:test").shape
@@ -48,18 +60,56 @@ def load(
     """
     size = (resolution, resolution) if isinstance(resolution, int) else resolution
     _require_form(size, channels)
+    data = _arrays(str(source), groups)
+    if data is None:
+        return decode(list_pictures(source, groups), size, channels, skip_bad)
+    wanted = (channels or data.shape[0], *(size or data.shape[1:]))
+    return data if wanted == data.shape else decode(_as_listing(data), wanted[1:], wanted[0])
+
+
+def list_pictures(source: str | Path, groups: str = "") -> Listing:
+    """What `load` would decode: the pictures of a set with their classes, in their own sizes and modes.
+
+    Args:
+        source: As for `load`.
+        groups: As for `load`.
+
+    Raises:
+        DataError: As for `load`, but for what only decoding can find.
+        RecipeError: `groups` is no regular expression.
+
+    Example:
+        >>> list_pictures("sklearn:digits").pictures[0].name
+        'sklearn:digits:train, row 0'
+    """
     name = str(source)
-    if name.startswith(DIGITS):
-        return _reshape(_digits(name), size, channels)
-    if name.endswith(".npz"):
-        return _reshape(_npz(Path(name)), size, channels)
+    data = _arrays(name, groups)
+    if data is not None:
+        return _as_listing(data)
+    if name.startswith(VISION):
+        return list_vision(name, groups)
+    if name.startswith(HUB):
+        return list_hub(name, groups)
     if ":" in name and not Path(name).exists():
-        close = difflib.get_close_matches(name, [DIGITS, f"{DIGITS}:train", f"{DIGITS}:test"], n=1, cutoff=0.5)
-        raise DataError(
-            f"DATA must be {', or '.join(KNOWN)}, got {name!r}"
-            + (f"; did you mean {close[0]!r}?" if close else "; check the spelling")
-        )
-    return decode(list_folder(Path(source)), size, channels)
+        raise DataError(f"DATA must be {', '.join(KNOWN[:-1])}, or {KNOWN[-1]}, got {name!r}; {_meant(name)}")
+    listing = list_folder(Path(source))
+    return replace(listing, groups=groups_by_name(name, listing.names, groups))
+
+
+def _arrays(name: str, groups: str) -> LabeledImages | None:
+    """The sets that are arrays already; None for pictures."""
+    if name.startswith(DIGITS):
+        no_groups(name, groups)
+        return _digits(name)
+    if name.lower().endswith(".npz") and not name.startswith(HUB) and not Path(name).is_dir():
+        return read_npz(Path(name), groups)
+    return None
+
+
+def _meant(name: str) -> str:
+    _, _, rest = name.partition(":")
+    close = difflib.get_close_matches(name, [DIGITS, f"{VISION}{rest}", f"{HUB}{rest}"], n=1, cutoff=0.8)
+    return f"did you mean {close[0]!r}?" if close else "check the spelling"
 
 
 def _require_form(size: tuple[int, int] | None, channels: int | None) -> None:
@@ -94,64 +144,13 @@ def _digits(name: str) -> LabeledImages:
     )
 
 
-def _npz(path: Path) -> LabeledImages:
-    if not path.is_file():
-        raise DataError(f"{path}: must be an .npz file, got nothing there; check the path")
-    arrays = _arrays(path)
-    if not {"images", "labels"} <= set(arrays):
-        raise DataError(
-            f"{path}: must hold the arrays 'images' and 'labels', got {list(arrays)}; save them under these names"
-        )
-    images = _nchw(path, arrays["images"])
-    classes, labels = _class_names(path, arrays["labels"], arrays.get("classes"))
-    names = tuple(f"row {i}" for i in range(len(images)))
-    return require_images(LabeledImages(images, labels, classes, names, str(path)))
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays that matter, none of them pickled."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: np.asarray(archive[name]) for name in archive.files}
-    except Exception as error:  # numpy, zipfile and zlib each have their own words for damage
-        fact = str(error).partition("\n")[0] or type(error).__name__
-        raise DataError(f"{path}: must be an .npz of plain arrays, got: {fact}; write it with numpy.savez") from error
-
-
-def _nchw(path: Path, images: np.ndarray) -> torch.Tensor:
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise DataError(
-            f"{path}: images must be uint8 [N, H, W] or [N, H, W, C], got {images.dtype} {list(images.shape)}; "
-            "convert them first"
-        )
-    images = images[..., None] if images.ndim == 3 else images
-    if not len(images) or images.shape[-1] not in MODES or min(images.shape[1:3]) < MIN_SIDE:
-        raise DataError(
-            f"{path}: images must have sides of {MIN_SIDE} px or more and 1, 3 or 4 channels, "
-            f"got {list(images.shape)}; check the axes"
-        )
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-
-
-def _class_names(path: Path, labels: np.ndarray, classes: np.ndarray | None) -> tuple[tuple[str, ...], torch.Tensor]:
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError(
-            f"{path}: labels must be integers [N], got {labels.dtype} {list(labels.shape)}; "
-            "save one class number per image"
-        )
-    if classes is not None:
-        if classes.ndim != 1:
-            raise DataError(f"{path}: classes must be names [K], got shape {list(classes.shape)}; save one per class")
-        return tuple(map(str, classes.tolist())), torch.from_numpy(labels.astype(np.int64))
-    values, numbers = np.unique(labels, return_inverse=True)
-    return tuple(map(str, values.tolist())), torch.from_numpy(numbers.astype(np.int64))
-
-
-def _reshape(data: LabeledImages, size: tuple[int, int] | None, channels: int | None) -> LabeledImages:
-    """Arrays at another size or channel count, by the same rule as files."""
-    wanted = (channels or data.shape[0], *(size or data.shape[1:]))
-    if wanted == data.shape:
-        return data
-    log.info("%s: all %d images are fitted to %d channel(s), %d x %d px", data.source, len(data), *wanted)
-    images = np.stack([fit(convert(to_pil(image), wanted[0]), wanted[1:]) for image in data.images.numpy()])
-    return replace(data, images=torch.from_numpy(images))
+def _as_listing(data: LabeledImages) -> Listing:
+    """Arrays as pictures, to be fitted by the rule for files."""
+    return Listing(
+        source=data.source,
+        classes=data.classes,
+        pictures=Rows(data.source, len(data), lambda row: to_pil(data.images[row].numpy())),
+        names=data.names,
+        labels=data.targets,
+        groups=data.groups,
+    )

@@ -8,6 +8,8 @@ from ganaug.nets.pairs import NETS, Shape
 
 CPU_RATE = 1.7e11  # FLOP/s that the convolutions of these networks reach on two cores
 CPU_OVERHEAD = 0.015  # s a step, whatever its size
+ACTIVATIONS = 6  # times what one forward pass of D keeps, at the peak of a step with both penalties
+COPIES = 5, 4  # of the parameters of G and of D: weights, gradients, two moments, and G's average
 PASSES = 4, 9  # forward passes' worth of arithmetic of G and of D in a step, lazy penalties included
 
 
@@ -22,6 +24,34 @@ def step_seconds(name: str, shape: Shape, num_classes: int, width: int, z_dim: i
         z, labels, images = torch.zeros(2, z_dim), torch.zeros(2, dtype=torch.int64), torch.zeros(2, *shape)
     flops = PASSES[0] * _flops(G, z, labels) + PASSES[1] * _flops(D, images)
     return CPU_OVERHEAD + batch_size * flops / 2 / CPU_RATE
+
+
+def step_bytes(name: str, shape: Shape, num_classes: int, width: int, z_dim: int, batch_size: int) -> int:
+    """What training may take at its peak beyond the images and the libraries, in bytes.
+
+    >>> 1e7 < step_bytes("residual", (1, 8, 8), 10, 32, 64, batch_size=64) < 1e8
+    True
+    """
+    with torch.device("meta"):
+        G, D = NETS[name].generator(shape, num_classes, width, z_dim), NETS[name].trunk(shape, width)
+        images = torch.zeros(batch_size, *shape, requires_grad=True)
+    static = 4 * (COPIES[0] * _parameters(G) + COPIES[1] * _parameters(D))
+    return static + ACTIVATIONS * _kept(D, images)
+
+
+def _kept(net: nn.Module, *inputs: torch.Tensor) -> int:
+    """Bytes that a forward pass keeps for the backward pass, parameters apart."""
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        if not isinstance(tensor, nn.Parameter):
+            kept[tensor.untyped_storage()._cdata] = tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        result = net(*inputs)
+    del result  # until here, so that no storage is freed and its place counted once for two
+    return sum(kept.values())
 
 
 def describe(name: str, shape: Shape, num_classes: int, width: int, z_dim: int) -> str:

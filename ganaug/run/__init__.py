@@ -1,5 +1,6 @@
 """Recipe in, run folder out."""
 
+from ganaug.run.check import check_run as check_run
 from ganaug.run.folder import recorded_val as recorded_val
 from ganaug.run.loop import execute as execute
 from ganaug.run.loop import train as train
@@ -10,3 +11,4 @@ from ganaug.run.planning import Val as Val
 from ganaug.run.planning import plan as plan
 from ganaug.run.planning import require_same_shape as require_same_shape
 from ganaug.run.planning import split as split
+from ganaug.run.players import build as build

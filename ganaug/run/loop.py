@@ -2,24 +2,24 @@
 
 import logging
 import math
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
-from ganaug.conditioning import CLASS_HEADS, Discriminator
 from ganaug.data import Batches, LabeledImages, load
-from ganaug.errors import InterruptedRun
-from ganaug.losses import ADVERSARIAL
-from ganaug.nets import NETS
+from ganaug.errors import DivergedError, InterruptedRun
+from ganaug.files import sole_writer
 from ganaug.recipe import Recipe, load_recipe
-from ganaug.run.folder import architecture, export, keep, open_run, record, restore, seconds_so_far
+from ganaug.run.folder import RECIPE, export, make
 from ganaug.run.judge import Judge
-from ganaug.run.meter import meter
+from ganaug.run.meter import Clock, meter
 from ganaug.run.planning import VAL_FRACTION, Plan, Val, plan
+from ganaug.run.players import architecture, build
+from ganaug.run.rescue import rescue
+from ganaug.run.same import is_complete, warn_of_other_machine
+from ganaug.run.saving import Keeper
 from ganaug.run.signals import stop_signals
 from ganaug.synthesis import Synthesizer
-from ganaug.training import GanState, Objective, Progress
+from ganaug.training import Objective, Progress
 from ganaug.training import train as train_steps
 
 log = logging.getLogger("ganaug")
@@ -51,6 +51,8 @@ def train(
 
     Raises:
         GanaugError: The input is at fault; `ganaug.errors` lists the kinds.
+        DivergedError: Training went wrong once more after three rescues; RUN/diagnosis.json says what was found.
+        DiskFullError: There was no room three times in a row; `resume=True` goes on from the last checkpoint.
         InterruptedRun: SIGINT or SIGTERM came; everything is saved and `resume=True` goes on.
 
     Example:
@@ -63,59 +65,89 @@ def train(
 
 
 def execute(todo: Plan, out: Path, *, resume: bool = False, quiet: bool = False) -> Synthesizer:
-    """Train as planned, or continue, and export the best checkpoint."""
-    if open_run(todo, out, resume=resume):
-        log.info("%s is complete already; nothing was changed", out)
-        return Synthesizer.load(out, str(todo.device))
-    for line in (*todo.choices, todo.networks):
-        log.info("%s", line)
+    """Train as planned, or continue, and export the best checkpoint; nobody else may write `out` meanwhile."""
+    if not resume:
+        make(todo, out)
+    elif is_complete(todo, out):  # one that may not be written will do
+        return _load(todo, out)
+    with sole_writer(out / RECIPE, out):
+        if is_complete(todo, out):  # by another process, between that look and this one
+            return _load(todo, out)
+        return _finish(todo, out, quiet)
+
+
+def _load(todo: Plan, out: Path) -> Synthesizer:
+    log.info("%s is complete already; nothing was changed", out)
+    return Synthesizer.load(out, str(todo.device))
+
+
+def _finish(todo: Plan, out: Path, quiet: bool) -> Synthesizer:
+    """Take the steps that are left, and ship the best checkpoint."""
+    _announce(todo, out)
     state, objective = build(todo)
-    scores = restore(state, out)
+    keeper = Keeper.open(todo, out, state)
     log.info("training the encoder that checkpoints are judged by")
-    judge, before, start, first = Judge.of(todo), seconds_so_far(out), time.monotonic(), state.step
+    judge = Judge.of(todo)
     batches = Batches(todo.train, todo.recipe.train.batch_size or 0, objective.seed, todo.device)
     every, steps = todo.recipe.train.checkpoint_every or 1, todo.recipe.train.steps or 1
+    tick, clock = math.gcd(every, 10), Clock(keeper.record.seconds())
     with meter("train", steps, done=state.step, quiet=quiet) as report, stop_signals() as stopped:
-        for progress in train_steps(state, batches, objective, steps=steps, tick=math.gcd(every, 10)):
-            seconds = time.monotonic() - start
-            rate = (progress.step - first) * batches.size / seconds
-            record(out, progress, before + seconds, rate)
-            report(progress.step, status(progress, rate))
-            due = progress.step % every == 0 or progress.step == steps
+        for progress in surviving(keeper, batches, objective, steps, tick, stopped):
+            due = state.step % every == 0 or state.step == steps
+            if due or state.step % tick == 0:
+                rate = clock.rate(tick * batches.size)
+                keeper.record.add(progress, clock.seconds(), rate)
+                report(state.step, status(progress, rate))
             if due:  # only then: which checkpoint is best must not depend on when a run was stopped
-                scores.by_step[state.step] = judge(state.G_ema, architecture(todo))
+                keeper.scores.by_step[state.step] = judge(state.G_ema, architecture(todo))
             if due or stopped:
-                keep(todo, state, out, scores)
+                keeper.keep(now_or_never=bool(stopped) or state.step == steps)
             if stopped:
                 saved = f"{out}: stopped after step {state.step}, all is saved; go on with --resume"
                 raise InterruptedRun(saved, stopped[0])
-    return export(todo, state, out, scores, before + time.monotonic() - start)
+    return export(keeper, clock.seconds())
 
 
-def build(todo: Plan) -> tuple[GanState, Objective]:
-    """Networks and optimisers at step 0, their weights drawn from the recipe's seed."""
-    nets, t, K = todo.recipe.nets, todo.recipe.train, todo.train.num_classes
-    head, pair, width = CLASS_HEADS.get(t.class_head), NETS[nets.name], nets.width or 0
-    with torch.random.fork_rng(devices=[]):  # torch's initialisers know only the global generator
-        torch.manual_seed(t.seed)
-        G = pair.generator(todo.train.shape, K, width, nets.z_dim)
-        D = Discriminator(pair.trunk(todo.train.shape, width), K, projection=t.projection, class_head=head)
-    objective = Objective(
-        adversarial=ADVERSARIAL[t.adversarial],
-        class_head=head,
-        class_weight=t.class_weight,
-        r1_gamma=t.r1_gamma,
-        r2_gamma=t.r2_gamma,
-        penalty_every=t.penalty_every,
-        policy=t.augment or "none",
-        augment_p=t.augment_p or 0.0,
-        lr=t.lr or 0.0,
-        betas=(t.beta1, t.beta2),
-        final_lr=t.final_lr,
-        ema_images=t.ema_images or 1.0,
-        seed=t.seed,
-    )
-    return GanState.start(G.to(todo.device), D.to(todo.device), objective), objective
+def _announce(todo: Plan, out: Path) -> None:
+    """What was decided, and what to beware of."""
+    for line in (*todo.choices, todo.networks):
+        log.info("%s", line)
+    warn_of_other_machine(todo, out)
+    warn_of_equal_images(todo.train)
+
+
+def surviving(
+    keeper: Keeper, batches: Batches, objective: Objective, steps: int, tick: int, stopped: list[int]
+) -> Iterator[Progress]:
+    """The training loop, taken back and begun anew where it diverges.
+
+    Raises:
+        DivergedError: It did so too often.
+        InterruptedRun: A signal came, and what it would save is not sound.
+    """
+    while keeper.state.step < steps:
+        try:
+            yield from train_steps(keeper.state, batches, objective, steps=steps, tick=tick, stop=stopped)
+        except DivergedError as fault:
+            if stopped:
+                step, safe = keeper.state.step, max(keeper.kept(), default=0)
+                raise InterruptedRun(
+                    f"{keeper.out}: stopped after step {step}, which is not saved, for training had diverged; "
+                    f"all up to step {safe} is: go on with --resume",
+                    stopped[0],
+                ) from fault
+            rescue(fault, keeper, batches)
+
+
+def warn_of_equal_images(data: LabeledImages) -> None:
+    """Name the classes that show one image again and again: all that can be learned of them is that image."""
+    shown: list[set[str]] = [set() for _ in data.classes]
+    for digest, label in zip(data.hashes, data.labels.tolist(), strict=True):
+        shown[label].add(digest)
+    equal = [data.classes[k] for k, n in enumerate(data.counts.tolist()) if n > 1 == len(shown[k])]
+    if equal:
+        names = ", ".join(map(repr, equal[:8])) + (f" and {len(equal) - 8} more" if len(equal) > 8 else "")
+        log.warning("%s: all images are equal in class %s; its synthetic images will be so, too", data.source, names)
 
 
 def status(progress: Progress, rate: float) -> str:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -45,11 +46,14 @@ def meter(name: str, total: int, *, done: int = 0, quiet: bool = False) -> Itera
 
 
 def _lines(name: str, total: int, first: int) -> Report:
-    """Logs the first report, the last, and one every tenth between."""
-    start, due = time.monotonic(), 0.0
+    """Logs the first report, the last, one every tenth between, and one after a step back."""
+    start, due, last = time.monotonic(), 0.0, first
 
     def report(done: int, status: str) -> None:
-        nonlocal due
+        nonlocal start, due, first, last
+        if done < last:
+            start, due, first = time.monotonic(), 0.0, done
+        last = done
         if done < due and done < total:
             return
         due = done + total / LINES
@@ -57,3 +61,21 @@ def _lines(name: str, total: int, first: int) -> Report:
         log.info("%s %d of %d, %s, %.0f s left", name, done, total, status, left)
 
     return report
+
+
+@dataclass
+class Clock:
+    """How long a task takes, over all processes that worked on it, and how fast this one is."""
+
+    before: float = 0.0  # s that earlier processes took
+    start: float = field(default_factory=time.monotonic)
+    images: int = 0
+
+    def seconds(self) -> float:
+        """Since the task began."""
+        return self.before + time.monotonic() - self.start
+
+    def rate(self, images: int) -> float:
+        """Images per second, once so many more were shown."""
+        self.images += images
+        return self.images / max(time.monotonic() - self.start, 1e-9)

@@ -1,6 +1,8 @@
 """What a run starts from: the two splits, the complete recipe, and why it is what it is."""
 
+import logging
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -9,13 +11,15 @@ from typing import Any
 import torch
 
 from ganaug.auto import Choice, complete, pick_device
-from ganaug.data import LabeledImages, align, hold_out, load, require_disjoint
+from ganaug.data import LabeledImages, align, duplicates, hold_out, listed, load, require_disjoint, straddling
 from ganaug.diffaug import check_policy
-from ganaug.errors import DataError
+from ganaug.errors import DataError, RecipeError
 from ganaug.nets import describe, step_seconds
-from ganaug.recipe import Recipe
+from ganaug.recipe import Data, Recipe
 
+log = logging.getLogger("ganaug")
 VAL_FRACTION = 0.2
+FEW = 20  # images of a class below which a generator is sure to learn them by heart
 Val = float | LabeledImages | str | Path  # a share to hold out, or the images to use
 
 
@@ -59,7 +63,7 @@ class Plan:
 
 
 def plan(data: LabeledImages, recipe: Recipe, *, val: Val = VAL_FRACTION, device: str = "auto") -> Plan:
-    """Cut the validation split and complete the recipe, without training.
+    """Cut the validation split and complete the recipe, without training; what is doubtful in `data` is warned of.
 
     Raises:
         DataError: `val` is no fraction, has other classes or sizes, or shares images with `data`.
@@ -67,7 +71,14 @@ def plan(data: LabeledImages, recipe: Recipe, *, val: Val = VAL_FRACTION, device
         RecipeError: `train.augment` names an unknown policy, or `data` has not the form that the recipe asks for.
     """
     where = pick_device(device)
-    train, held_out, spec = split(data, val)
+    if recipe.data.groups and data.groups is None:
+        raise RecipeError(
+            f"data.groups must have been used to load {data.source}, got images without groups; "
+            f"load them with groups={recipe.data.groups!r}"
+        )
+    for caution in _cautions(data):
+        log.warning("%s", caution)
+    train, held_out, spec = split(data, val, recipe.data)
 
     def seconds(width: int, batch_size: int) -> float:
         return step_seconds(recipe.nets.name, train.shape, train.num_classes, width, recipe.nets.z_dim, batch_size)
@@ -77,28 +88,99 @@ def plan(data: LabeledImages, recipe: Recipe, *, val: Val = VAL_FRACTION, device
     return Plan(train, held_out, whole, choices, where, spec, data.fingerprint)
 
 
-def split(data: LabeledImages, val: Val) -> tuple[LabeledImages, LabeledImages, dict[str, Any]]:
-    """(training images, validation images, how they were told apart)."""
+def split(data: LabeledImages, val: Val, settings: Data) -> tuple[LabeledImages, LabeledImages, dict[str, Any]]:
+    """(training images, validation images, how they were told apart).
+
+    Args:
+        data: The images to train on, or to cut where `val` is a share.
+        val: The share to hold out, or the images to validate on.
+        settings: How `val` is read where it is a source: `data.groups` and `data.skip_bad`.
+
+    Raises:
+        DataError: `val` is no fraction, has other classes or sizes, fewer than two images, or shares one with `data`.
+    """
     if isinstance(val, int | float):
         train, held_out = hold_out(data, val)
         spec: dict[str, Any] = {"fraction": val}
     else:
-        held_out = (
-            val if isinstance(val, LabeledImages) else load(val, resolution=data.shape[1:], channels=data.shape[0])
-        )
-        require_same_shape(held_out, data)
-        require_disjoint(data, held_out)
-        train, held_out, spec = data, align(held_out, data), _where(held_out.source)
+        train, held_out = data, like(data, val, settings)
+        require_disjoint(train, held_out)
+        for caution in straddling_groups(train, held_out):
+            log.warning("%s", caution)
+        spec = _where(held_out.source)
     if len(held_out) < 2:
         raise DataError(f"validation must have two images or more, got {len(held_out)}; add images or pass --val DATA")
     return train.sorted(), held_out, spec
+
+
+def like(real: LabeledImages, images: LabeledImages | str | Path, settings: Data) -> LabeledImages:
+    """Images in the size, channels and class order of `real`, read with the same settings.
+
+    A cut that the user made is not made again, so groups only serve to warn of those on both sides: where `images` have
+    none that `data.groups` could find, they are read without.
+
+    Raises:
+        DataError: They cannot be read, or have other classes or another shape.
+    """
+    if not isinstance(images, LabeledImages):
+        height, width = real.shape[1:]
+        keys = {**dict(settings), "resolution": (height, width), "channels": real.shape[0]}
+        try:
+            images = load(images, **keys)
+        except DataError:
+            if not settings.groups:
+                raise
+            images = load(images, **{**keys, "groups": ""})  # a fault of another kind is found again
+            log.info("%s: read without data.groups, which finds no objects there", images.source)
+    require_same_shape(images, real)
+    return align(images, real)
+
+
+def straddling_groups(known: LabeledImages, other: LabeledImages) -> Iterator[str]:
+    """What to say of groups that a cut of the user's own has left on both sides; no refusal, for each folder may number
+    its objects anew.
+    """
+    names = straddling(known, other)
+    if names:
+        groups = "1 group is" if len(names) == 1 else f"{len(names)} groups are"
+        yield (
+            f"{groups} among both {known.source} and {other.source}, as {names[0]!r}: unless each numbers its objects "
+            "anew, what is measured on one side was seen on the other"
+        )
+
+
+def _cautions(data: LabeledImages) -> Iterator[str]:
+    """What is worth a warning in images that can be trained on."""
+    equal, conflicting = duplicates(data)
+    if equal:
+        there = "1 image is" if len(equal) == 1 else f"{len(equal)} images are"
+        classes = f"{len(conflicting) or 'none'} of them in several classes{_example(data, conflicting)}"
+        yield f"{there} there more than once{_example(data, equal)}, {classes}"
+    counts = dict(zip(data.classes, data.counts.tolist(), strict=True))
+    single = [name for name, n in counts.items() if n == 1]
+    few = [name for name, n in counts.items() if 1 < n < FEW]
+    if single:
+        yield f"{listed(single)} {_have(single)} one image: none is held out, and a generator can only repeat it"
+    if few:
+        yield f"{listed(few)} {_have(few)} under {FEW} images: the generator will know them by heart"
+
+
+def _example(data: LabeledImages, groups: list[list[int]]) -> str:
+    if not groups:
+        return ""
+    first, second, *_ = groups[0]
+    return f" ({data.names[first]} equals {data.names[second]})"
+
+
+def _have(classes: list[str]) -> str:
+    return "has" if len(classes) == 1 else "have"
 
 
 def _where(source: str) -> dict[str, Any]:
     """A source that can be read again, from any working directory; nothing for images that were only in memory."""
     if Path(source).exists():
         return {"source": str(Path(source).resolve())}
-    return {"source": source} if source.startswith("sklearn:") else {}
+    return {"source": source} if source.startswith(("sklearn:", "torchvision:", "hf:")) else {}
 
 
 def require_same_shape(other: LabeledImages, data: LabeledImages) -> None:

@@ -1,17 +1,24 @@
 """What a study rests on: real images in three parts that share no image, and the synthetic images under judgement."""
 
-import json
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganaug.data import LabeledImages, align, load, require_disjoint
+from ganaug.data import LabeledImages, load, require_disjoint
 from ganaug.errors import ModelError
-from ganaug.recipe import Recipe
-from ganaug.run import VAL_FRACTION, Val, recorded_val, require_same_shape, split
+from ganaug.files import parse_json, read_file
+from ganaug.recipe import Data, Recipe, validate
+from ganaug.report.findings import part as part_of
+from ganaug.run import VAL_FRACTION, Val, recorded_val, split
+from ganaug.run.planning import like, straddling_groups
+from ganaug.study.overlap import settle
 from ganaug.synthesis import Synthesizer, is_model
+
+log = logging.getLogger("ganaug")
 
 POOL_PER_CLASS = 500  # synthetic images of each class, or as many as it has real ones
 POOL = 20_000  # synthetic images in all beyond the real counts, so that many classes do not fill the memory
@@ -32,7 +39,8 @@ class Evidence:
         labels: int64 [M], in the class order of `train`.
         model: The generator, or None where a corpus is judged.
         origin: The generator's hash, or the corpus' name.
-        notes: What a reader of the report must know of the corpus.
+        notes: What a reader of the report must know of the images.
+        overlap: What test images had in common with the others, and what became of it.
     """
 
     train: LabeledImages
@@ -43,36 +51,57 @@ class Evidence:
     model: Synthesizer | None
     origin: str
     notes: tuple[str, ...] = ()
+    overlap: dict[str, Any] = field(default_factory=dict)
 
 
 def gather(
-    source: Source, train: Images, val: Val | None, test: Images, recipe: Recipe, device: str = "auto"
+    source: Source,
+    train: Images,
+    val: Val | None,
+    test: Images,
+    recipe: Recipe,
+    device: str = "auto",
+    drop_overlap: bool = False,
 ) -> Evidence:
-    """Load everything, cut validation as the model's own run did, and prove that no part shares an image with test."""
+    """Load everything, cut validation as the model's own run did, and prove that no part shares an image with test.
+
+    What test and the other images have in common is refused, or dropped: from training and validation where a corpus is
+    judged; from test where a model is, which has learned from the others already.
+
+    Raises:
+        DataError: Sets differ in classes or size, or have images in common.
+        ModelError: The model was trained on other images.
+    """
     source = Synthesizer.load(source, device) if isinstance(source, str | Path) and is_model(Path(source)) else source
     synth = source if isinstance(source, Synthesizer) else None
-    size, channels = (synth.shape[1:], synth.shape[0]) if synth else (recipe.data.resolution, recipe.data.channels)
-    whole = train if isinstance(train, LabeledImages) else load(train, resolution=size, channels=channels)
-    test = _like(whole, test)
-    part, held_out, _ = split(whole, _recorded_val(synth) if val is None else val)
-    for known in (part, held_out):
-        require_disjoint(known, test)
+    settings = recipe.data if synth is None else _own_settings(synth)
+    whole = train if isinstance(train, LabeledImages) else load(train, **dict(settings))
+    val = _recorded_val(synth) if val is None else val
+    val = val if isinstance(val, int | float) else like(whole, val, settings)
+    test = like(whole, test, settings)
+    known = [whole, val] if isinstance(val, LabeledImages) else [whole]
+    notes = [caution for data in known for caution in straddling_groups(data, test)]
+    settled = settle(test, known, drop=drop_overlap, learned=synth is not None)
+    notes += settled.notes
+    for note in notes:
+        log.warning("%s", note)
+    test, (whole, *rest) = settled.test, settled.known
+    part, held_out, _ = split(whole, rest[0] if rest else val, settings)
     if isinstance(source, Synthesizer):
         _require_own(source, part, held_out)
-        return Evidence(part, held_out, test, *_sample(source, part), source, source.hash)
-    corpus = _like(whole, source)
+        return Evidence(part, held_out, test, *_sample(source, part), source, source.hash, tuple(notes), settled.facts)
+    corpus = like(whole, source, Data(skip_bad=settings.skip_bad))
     require_disjoint(test, corpus)
-    notes = _notes_on(corpus.source, part)
-    return Evidence(part, held_out, test, corpus.images, corpus.labels, None, Path(corpus.source).name, notes)
+    notes += _notes_on(corpus.source, part)
+    name = Path(corpus.source).name
+    return Evidence(part, held_out, test, corpus.images, corpus.labels, None, name, tuple(notes), settled.facts)
 
 
-def _like(real: LabeledImages, images: Images) -> LabeledImages:
-    """Images in the size, channels and class order of `real`."""
-    height, width = real.shape[1:]
-    if not isinstance(images, LabeledImages):
-        images = load(images, resolution=(height, width), channels=real.shape[0])
-    require_same_shape(images, real)
-    return align(images, real)
+def _own_settings(synth: Synthesizer) -> Data:
+    """How the model's run read its images: cut by other groups they would be another split."""
+    channels, height, width = synth.shape
+    own = part_of(synth.provenance, "recipe", "data")
+    return validate({"data": {**own, "resolution": (height, width), "channels": channels}}, str(synth)).data
 
 
 def _recorded_val(synth: Synthesizer | None) -> Val:
@@ -108,7 +137,7 @@ def _require_own(synth: Synthesizer, train: LabeledImages, val: LabeledImages) -
 def _notes_on(corpus: str, train: LabeledImages) -> tuple[str, ...]:
     """A corpus of ours says what its generator was trained on; of others nothing is known."""
     try:
-        made_from = json.loads((Path(corpus) / "corpus.json").read_text(encoding="utf-8"))["real_data"]
+        made_from = parse_json(read_file(Path(corpus) / "corpus.json"))["real_data"]
     except (OSError, ValueError, KeyError, TypeError):
         return ("What the corpus was made from is not known: its generator may have seen the validation images.",)
     if made_from == train.fingerprint:

@@ -55,6 +55,7 @@ def measure(
     recipe: Recipe | str = "auto",
     device: str = "auto",
     n_jobs: int = -1,
+    drop_overlap: bool = False,
     command: str | None = None,
 ) -> dict[str, Any]:
     """Measure what synthetic images do for a classifier, and write REPORT/{report.html, measure.json, figures/}.
@@ -67,16 +68,19 @@ def measure(
         val: The share or the images held out for choices; None: as the model's run did, or one fifth.
         seeds: Paired classifiers per arm; fewer than 6 decide nothing.
         seed: Another seed, other classifiers.
-        recipe: Its `measure` table is used, and for a corpus its `data` table.
+        recipe: Its `measure` table is used, and for a corpus its `data` table; for a model that of its own run.
         device: "auto", "cpu", "cuda" or "mps".
         n_jobs: Processes for the classifiers; -1: one per core.
+        drop_overlap: Whether images that are both in training and in test, or nearly, are dropped and not refused: from
+            training where a corpus is judged; from test where a model is, which has learned from the others already.
         command: How to repeat this, for the report.
 
     Returns:
         The content of measure.json.
 
     Raises:
-        DataError: The sets differ in classes or size, or test images are among the training images.
+        DataError: The sets differ in classes or size, test images are among the training images, or over 1 % of them
+            nearly are.
         ModelError: The model was trained on other images than `train`.
         OutputError: `out` holds something.
 
@@ -89,7 +93,7 @@ def measure(
     if seeds < 1:
         raise DataError(f"--seeds must be 1 or more, got {seeds}; {SEEDS} are the fewest that can decide")
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
-    evidence = gather(source, train, val, test, recipe, device)
+    evidence = gather(source, train, val, test, recipe, device, drop_overlap)
     where, model = pick_device(device), evidence.model
     judged = _some(evidence)
     panel = assess(*map(pixel_features, (evidence.train.images, evidence.val.images, judged.synthetic)))
@@ -105,6 +109,7 @@ def measure(
             "model": evidence.origin,
             "splits": {name: part.fingerprint for name, part in _parts(evidence).items()},
             "data": _data(evidence),
+            "overlap": evidence.overlap,
             "seconds": {"gan": model.provenance.get("seconds") if model else None, **seconds},
             **findings,
             "fidelity": _fidelity(encoder, judged),

@@ -7,9 +7,11 @@ is a sha256 of (generator, images per class, seed): the same request finds the s
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import math
+import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,13 +22,14 @@ import numpy as np
 import torch
 
 from ganaug.errors import DataError, ModelError
-from ganaug.files import cache_folder, replace_file, replacing
+from ganaug.files import cache_folder, open_file, parse_json, read_file, replace_file, replacing, require_room
 
 if TYPE_CHECKING:
     from ganaug.synthesis.synthesizer import Synthesizer
 
 log = logging.getLogger("ganaug")
 SCHEMA = 1
+MOST = 10**7  # images of a class
 CHUNK_IMAGES, CHUNK_BYTES = (32, 256), 2**24  # rendered at a time: as many as fill the bytes, within these bounds
 
 
@@ -68,9 +71,9 @@ class Pool:
         self.path = Path(path)
         said = _read_description(self.path)
         self.model, self.seed, self.counts, self.classes = said["model"], said["seed"], said["counts"], said["classes"]
+        self.images = _map_pixels(self.path, (sum(self.counts), *said["shape"]))
         self.labels = torch.repeat_interleave(torch.arange(len(self.counts)), torch.tensor(self.counts))
         self.offsets = [0, *np.cumsum(self.counts).tolist()]
-        self.images = _map_pixels(self.path, (len(self.labels), *said["shape"]))
 
     @classmethod
     def build(cls, synth: Synthesizer, counts: Sequence[int], seed: int = 0) -> Pool:
@@ -129,7 +132,7 @@ def render(
 
 
 def require_counts(synth: Synthesizer, counts: Sequence[int]) -> list[int]:
-    """`counts` as a list, once it has a number of 0 or more for each class.
+    """`counts` as a list, once it has a number of 0 to 10,000,000 for each class.
 
     Raises:
         DataError: It has not; the number is named.
@@ -139,8 +142,10 @@ def require_counts(synth: Synthesizer, counts: Sequence[int]) -> list[int]:
             f"counts must have one number per class ({len(synth.classes)}), got {len(counts)}; add the rest"
         )
     for name, n in zip(synth.classes, counts, strict=True):
-        if n < 0:
-            raise DataError(f"images of class {name!r} must number 0 or more, got {n}; ask for a positive number")
+        if not 0 <= n <= MOST:
+            raise DataError(
+                f"images of class {name!r} must number 0 to {MOST:,}, got {reprlib.repr(n)}; ask for another number"
+            )
     return [int(n) for n in counts]
 
 
@@ -166,33 +171,44 @@ def _write(path: Path, synth: Synthesizer, counts: list[int], seed: int) -> None
 
 def _write_pixels(path: Path, synth: Synthesizer, counts: list[int], seed: int) -> None:
     """Ordinary writes: a full disk is then an error, where writing through a memory map would be a fatal signal."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": (sum(counts), *synth.shape)}
+    shape = (sum(counts), *synth.shape)
+    require_room(path.parent, math.prod(shape))
     with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
+        file.write(_header(shape))
         for _, images in render(synth, counts, seed):
             file.write(np.ascontiguousarray(images).data)
 
 
+def _header(shape: tuple[int, ...]) -> bytes:
+    """What stands before the pixels in a `.npy` file."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
 def _read_description(path: Path) -> dict[str, Any]:
     try:
-        said = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        if path.stem == _key(said["model"], said["counts"], said["seed"]):
+        said = parse_json(read_file(path.with_suffix(".json")))
+        numbers = [*said["counts"], *said["shape"]]
+        if not all(type(n) is int and n >= 0 for n in numbers) or len(said["counts"]) != len(said["classes"]):
+            fact = "a description that cannot be"
+        elif path.stem == _key(said["model"], said["counts"], said["seed"]):
             return {key: said[key] for key in ("model", "seed", "counts", "classes", "shape")}
-        fact = "the description of another one"
+        else:
+            fact = "the description of another one"
     except (OSError, ValueError, KeyError, TypeError) as error:
         fact = f"no description beside it ({type(error).__name__})"
     raise ModelError(f"{path}: must be a pool of ganaug's, got {fact}; delete the file")
 
 
 def _map_pixels(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """The pixels, of which only the header is read: it must be the one that `shape` has, and the size, too."""
     try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
-        bytes_after_header = path.stat().st_size - getattr(images, "offset", 0)
-    except (OSError, ValueError, EOFError) as error:
+        header = _header(shape)
+        with open_file(path) as file:
+            whole = file.read(len(header)) == header and file.seek(0, io.SEEK_END) == len(header) + math.prod(shape)
+            if whole:
+                return np.memmap(file, np.uint8, "r", offset=len(header), shape=shape)
+    except (OSError, ValueError) as error:
         raise ModelError(f"{path}: must be a whole pool, got {error}; delete the file") from error
-    if images.dtype != np.uint8 or images.shape != shape or bytes_after_header != math.prod(shape):
-        raise ModelError(
-            f"{path}: must hold uint8 {list(shape)}, got {images.dtype} {list(images.shape)} in "
-            f"{bytes_after_header} bytes; delete the file"
-        )
-    return images
+    raise ModelError(f"{path}: must hold uint8 {list(shape)} and no more, got another file; delete the file")

@@ -5,79 +5,24 @@ import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 from torch import Tensor, nn
 
 from ganaug.auto import pick_device
-from ganaug.checkpoint import ANOTHER, dump_module, load_module, parameters_finite, read_sealed, write_sealed
+from ganaug.checkpoint import ANOTHER, dump_module, parameters_finite, write_sealed
+from ganaug.data.memory import available_memory
 from ganaug.errors import DataError, ModelError
 from ganaug.images import MODES, encode_png, from_pil, grid, to_uint8
-from ganaug.nets import NETS
+from ganaug.synthesis.card import CARD, WEIGHTS, Architecture, Card, Probes, read_generator
 
 BATCH = 32  # every image is rendered in a batch of this size, so its pixels never depend on how many were asked for
 PROBES = 8
+LIVE_MAPS = 2  # feature maps at the finest level that are alive at a time, at least
 TOLERANCE = 1.0  # mean difference, in steps of 1/255, between a probe and its stored picture
-
-
-def _known_channels(channels: int) -> int:
-    if channels not in MODES:
-        raise ValueError(f"channels must be 1, 3 or 4, got {channels}")
-    return channels
-
-
-Channels = Annotated[int, AfterValidator(_known_channels)]
-Side = Annotated[int, Field(ge=8, le=4096)]
-
-
-class Architecture(BaseModel):
-    """What it takes to build the generator, bounded so that a hostile file cannot ask for the moon."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    width: Annotated[int, Field(ge=4, le=1024)]
-    z_dim: Annotated[int, Field(ge=1, le=4096)]
-    shape: tuple[Channels, Side, Side]
-    classes: Annotated[tuple[str, ...], Field(min_length=2, max_length=100_000)]
-
-    def build(self) -> nn.Module:
-        """The untrained generator.
-
-        Raises:
-            ModelError: There is no architecture of that name.
-        """
-        if self.name not in NETS:
-            raise ModelError(
-                f"the architecture must be one of {', '.join(NETS)}, got {self.name!r}; a newer ganaug may know it"
-            )
-        return NETS[self.name].generator(self.shape, len(self.classes), self.width, self.z_dim)
-
-
-class Probes(BaseModel):
-    """A few images as they were rendered when the generator was saved."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    seed: NonNegativeInt
-    labels: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1, max_length=64)]
-    png: str  # base64, the images in one row
-
-
-class Card(BaseModel):
-    """generator.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: Annotated[Literal[1], Field(alias="schema")] = 1
-    architecture: Architecture
-    sha256: str
-    provenance: dict[str, Any]
-    probes: Probes
 
 
 class Synthesizer:
@@ -164,7 +109,7 @@ class Synthesizer:
             )
         card = Card(architecture=self.architecture, sha256=self.hash, provenance=self.provenance, probes=self._probes())
         content = card.model_dump_json(indent=1, by_alias=True).encode()
-        write_sealed(folder, {"generator.safetensors": dump_module(self.G), "generator.json": content})
+        write_sealed(folder, {WEIGHTS: dump_module(self.G), CARD: content})
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> "Synthesizer":
@@ -174,11 +119,7 @@ class Synthesizer:
             ModelError: It is neither, is damaged, or renders other images here than where it was made.
         """
         folder = generator_folder(Path(path))
-        payload = read_sealed(folder)
-        card = _read_card(folder, payload)
-        with torch.device("meta"):  # whatever size the card claims, only the tensors that are there take memory
-            G = card.architecture.build()
-        load_module(G, payload["generator.safetensors"], str(folder / "generator.safetensors"))
+        card, G = read_generator(folder)
         synth = cls(G, card.architecture, card.provenance, device)
         synth.folder = folder.resolve()
         synth._verify(card, folder)
@@ -209,9 +150,8 @@ class Synthesizer:
 
     def _verify(self, card: Card, folder: Path) -> None:
         if self.hash != card.sha256:
-            raise ModelError(
-                f"{folder / 'generator.json'} must name the sha256 of the weights beside it, got another; {ANOTHER}"
-            )
+            raise ModelError(f"{folder / CARD} must name the sha256 of the weights beside it, got another; {ANOTHER}")
+        _require_memory(folder, self.architecture, self.device)
         probes = card.probes
         rendered = grid(self.sample(probes.labels, seed=probes.seed)[0], columns=len(probes.labels), gap=0)
         difference = np.abs(rendered.astype(float) - _decode(probes.png, rendered.shape, folder)).mean()
@@ -246,7 +186,7 @@ def generator_folder(path: Path) -> Path:
         ModelError: There is none.
     """
     for folder in (path, path / "generator"):
-        if (folder / "generator.json").is_file():
+        if (folder / CARD).is_file():
             return folder
     if (path / "run.json").is_file():
         raise ModelError(
@@ -256,18 +196,16 @@ def generator_folder(path: Path) -> Path:
     raise ModelError(f"{path} must be a run folder or a generator folder, got {what}; `ganaug train` makes one")
 
 
-def _read_card(folder: Path, payload: dict[str, bytes]) -> Card:
-    missing = sorted({"generator.json", "generator.safetensors"} - set(payload))
-    if missing:
-        raise ModelError(f"{folder / missing[0]} must be listed in the manifest, got none; {ANOTHER}")
-    try:
-        return Card.model_validate_json(payload["generator.json"])
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
+def _require_memory(folder: Path, architecture: Architecture, device: torch.device) -> None:
+    """A batch of the finest feature maps, of which a few live at a time, fits into what is free."""
+    channels, height, width = architecture.shape
+    needed = LIVE_MAPS * BATCH * max(architecture.width, channels) * height * width * 4
+    free = available_memory(device)
+    if needed > free:
         raise ModelError(
-            f"{folder / 'generator.json'}: {where} must be valid, got: {first['msg']}; {ANOTHER}"
-        ) from error
+            f"{folder}: images of {height} x {width} must fit into memory, got {free:,} bytes free for about "
+            f"{needed:,}; use a larger machine"
+        )
 
 
 def _decode(png: str, shape: tuple[int, ...], folder: Path) -> np.ndarray:
@@ -277,7 +215,7 @@ def _decode(png: str, shape: tuple[int, ...], folder: Path) -> np.ndarray:
             fits = (image.mode, image.height, image.width) == (MODES[shape[0]], *shape[1:])
             picture = from_pil(image) if fits else None
     except Exception as error:  # Pillow's parser raises whatever it stumbles upon
-        raise ModelError(f"{folder / 'generator.json'}: the probes must be a picture, got none; {ANOTHER}") from error
+        raise ModelError(f"{folder / CARD}: the probes must be a picture, got none; {ANOTHER}") from error
     if picture is None:
-        raise ModelError(f"{folder / 'generator.json'}: the probes must be {list(shape)}, got others; {ANOTHER}")
+        raise ModelError(f"{folder / CARD}: the probes must be {list(shape)}, got others; {ANOTHER}")
     return picture

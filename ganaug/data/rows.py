@@ -1,0 +1,35 @@
+"""Pictures of a table or of somebody else's dataset, fetched when they are asked for."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ganaug.images import Picture
+
+
+class Rows(Sequence[Picture]):
+    """Row i as a picture: named by its file where there is one, else by its number.
+
+    Example:
+        >>> Rows("table", 3, lambda row: b"...")[2].name
+        'table, row 2'
+    """
+
+    def __init__(self, source: str, total: int, fetch: Callable[[int], Path | bytes | Image.Image]):
+        self.source, self.total, self.fetch = source, total, fetch
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __getitem__(self, row: Any) -> Any:
+        if not 0 <= row < self.total:
+            raise IndexError(row)
+        content = self.fetch(row)
+        return Picture.at(content) if isinstance(content, Path) else Picture(f"{self.source}, row {row}", content)
+
+
+def row_names(total: int) -> tuple[str, ...]:
+    """What rows without a file are called, [total]."""
+    return tuple(f"row {row}" for row in range(total))

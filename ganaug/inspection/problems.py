@@ -1,0 +1,130 @@
+"""What may go wrong with a set, found before it does: each problem with its files and the way out."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ganaug.data import LabeledImages
+from ganaug.data.listing import MAX_BAD, Listing
+from ganaug.data.scan import Facts
+
+FEW = 20  # images of a class below which a generator may learn them by heart
+IMBALANCE = 10  # times the smallest class
+STRIP = 4  # times as long as wide
+NAMED = 20  # files kept with a problem
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to know before training.
+
+    Attributes:
+        kind: What it is, in words that stay the same from version to version.
+        count: Images or classes concerned; 0 where it is the set as a whole.
+        say: What that means, or what to do.
+        files: The first of them by name.
+        serious: Whether results would be wrong, rather than weaker.
+    """
+
+    kind: str
+    count: int
+    say: str
+    files: Sequence[str] = ()
+    serious: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """A listing and what the scan saw of each of its pictures."""
+
+    listing: Listing
+    facts: Sequence[Facts]
+
+    def names(self, which: Callable[[Facts], bool]) -> list[str]:
+        """The usable pictures of which something is true."""
+        pairs = zip(self.listing.names, self.facts, strict=True)
+        return [name for name, fact in pairs if not fact.problem and which(fact)]
+
+
+TRAITS: dict[str, tuple[Callable[[Facts], bool], str]] = {
+    "several frames": (lambda f: f.header.frames > 1, "the first is used"),
+    "long strips": (
+        lambda f: max(f.header.size) > STRIP * min(f.header.size),
+        f"over {STRIP} times as long as wide; fitted to a square, most is cropped away",
+    ),
+    "one colour": (lambda f: f.plain, "nothing else is on them"),
+    "transparency": (lambda f: f.header.channels == 4, "put on white; --set data.channels=4 keeps it"),
+    "more than 8 bits": (lambda f: f.header.deep, "scaled to 8"),
+    "turned": (lambda f: f.header.turned, "as their EXIF orientation says"),
+    "CMYK": (lambda f: f.header.mode == "CMYK", "converted without a colour profile"),
+}
+
+
+def problems_of(look: Look) -> Iterator[Problem]:
+    """What the listing and the pictures themselves show."""
+    yield from _unreadable(look)
+    yield from _copies(look)
+    yield from _classes(look.listing)
+    for kind, (which, what) in TRAITS.items():
+        names = look.names(which)
+        if names:
+            yield Problem(kind, len(names), what, names[:NAMED])
+    for sentence in look.listing.left_out:
+        yield Problem("left out", 0, sentence)
+
+
+def problems_decoded(data: LabeledImages) -> Iterator[Problem]:
+    """What only the images at their final size and channels show."""
+    if data.shape[0] == 3 and all(bool((image == image[:1]).all()) for image in data.images):
+        yield Problem("gray stored as colour", len(data), "--set data.channels=1 learns faster")
+    parts = [data.images[data.labels == label] for label in range(data.num_classes)]
+    same = [name for name, part in zip(data.classes, parts, strict=True) if len(part) > 1 and _equal(part)]
+    if same:
+        way = "a generator can only repeat it"
+        yield Problem("classes of one image over and over", len(same), way, same[:NAMED], serious=True)
+
+
+def _equal(images) -> bool:
+    return bool((images == images[:1]).all())
+
+
+def _unreadable(look: Look) -> Iterator[Problem]:
+    named = zip(look.listing.names, look.facts, strict=True)
+    bad = [f"{name}: {fact.problem}" for name, fact in named if fact.problem]
+    if bad:
+        few = len(bad) * 100 <= len(look.facts) * MAX_BAD
+        way = "--set data.skip_bad=true goes on without" if few else "remove or replace them"
+        yield Problem("unusable files", len(bad), way, bad[:NAMED], serious=True)
+
+
+def _copies(look: Look) -> Iterator[Problem]:
+    """The same pixels more than once: in several classes, where no label is right, or within one."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, fact in enumerate(look.facts):
+        if not fact.problem:
+            groups[fact.sha256].append(i)
+    names, labels = look.listing.names, look.listing.labels
+    repeated = [group for group in groups.values() if len(group) > 1]
+    conflicting = [group for group in repeated if len({labels[i] for i in group}) > 1]
+    within = [group for group in repeated if len({labels[i] for i in group}) == 1]
+    for kind, found, way in (
+        ("the same image in several classes", conflicting, "no label is right; remove all but one"),
+        ("copies within a class", within, "kept on one side of each split"),
+    ):
+        pairs = [" = ".join(names[i] for i in group[:2]) for group in found[:NAMED]]
+        if found:
+            count = sum(len(group) - 1 for group in found)
+            yield Problem(kind, count, way, pairs, serious=found is conflicting)
+
+
+def _classes(listing: Listing) -> Iterator[Problem]:
+    counts = Counter(listing.labels)
+    sizes = sorted((counts[label], name) for label, name in enumerate(listing.classes))
+    few = [f"{name}: {n}" for n, name in sizes if n < FEW]
+    if few:
+        way = "a generator may learn those images by heart"
+        yield Problem(f"classes of fewer than {FEW} images", len(few), way, few[:NAMED])
+    (least, smallest), (most, largest) = sizes[0], sizes[-1]
+    if least and most >= IMBALANCE * least:
+        say = f"{most / least:,.0f} to 1; judge by --set measure.metric=balanced_accuracy"
+        yield Problem("imbalance", 0, say, (f"{largest}: {most:,}", f"{smallest}: {least:,}"))

@@ -1,0 +1,196 @@
+"""Checkpoints and sample grids of a run: written on a disk that may be full, and read again."""
+
+import json
+import logging
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, NonNegativeInt, ValidationError
+
+from ganaug.checkpoint import (
+    ANOTHER,
+    dump_module,
+    dump_optimizer,
+    folder_of,
+    latest_checkpoint,
+    load_module,
+    load_optimizer,
+    read_checkpoint,
+    save_checkpoint,
+)
+from ganaug.errors import DiskFullError, ModelError
+from ganaug.files import replace_file
+from ganaug.images import encode_png, grid
+from ganaug.run.planning import Plan
+from ganaug.run.players import architecture, build
+from ganaug.run.record import LOG, Record
+from ganaug.synthesis import Synthesizer
+from ganaug.training import GanState
+
+log = logging.getLogger("ganaug")
+PER_CLASS = 8  # samples of each class in a grid
+GRID_CLASSES = 20  # rows of a grid at most
+PATIENCE = 3  # failures in a row that end a run
+FILES = {"state.json", *(f"{name}.safetensors" for name in ("G", "D", "G_ema", "opt_G", "opt_D"))}  # of a checkpoint
+
+
+class Numbers(BaseModel):
+    """state.json: what a checkpoint holds beside tensors."""
+
+    step: NonNegativeInt
+    scores: dict[NonNegativeInt, float]
+    faults: list[NonNegativeInt] = []
+    sizes: dict[str, float] = {}
+
+
+@dataclass
+class Scores:
+    """Validation distance of every checkpoint so far; the smallest is shipped."""
+
+    by_step: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def best(self) -> int:
+        """The step of the smallest distance, the earlier one on a tie."""
+        return min(self.by_step, key=lambda step: (self.by_step[step], step))
+
+
+@dataclass
+class Keeper:
+    """All of a run that must not be lost, kept on a disk that may be full.
+
+    Attributes:
+        todo: What was planned.
+        out: The run folder.
+        state: The training as it stands.
+        scores: Of the checkpoints so far.
+        record: The log.
+        failures: To write, in a row.
+    """
+
+    todo: Plan
+    out: Path
+    state: GanState
+    scores: Scores
+    record: Record
+    failures: int = 0
+
+    @classmethod
+    def open(cls, todo: Plan, out: Path, state: GanState) -> "Keeper":
+        """Fill `state`, which is at step 0, from the newest checkpoint, and cut the log to its step.
+
+        Raises:
+            ModelError: The checkpoint is damaged; the file is named.
+        """
+        found = latest_checkpoint(out / "checkpoints")
+        keeper = cls(todo, out, state, Scores(), Record(out / LOG))
+        keeper._fill(*found) if found else keeper.record.cut(0)
+        return keeper
+
+    def keep(self, *, now_or_never: bool) -> None:
+        """Write log, sample grid and checkpoint; where there is no room go on without them, and without the score.
+
+        Raises:
+            DiskFullError: There was no room for the third time in a row, or there will be no other time.
+        """
+        try:
+            self.record.write()
+            save_grid(self.todo, self.state, self.out / "samples" / f"step-{self.state.step:09d}.png")
+            self._save()
+            self.failures = 0
+        except DiskFullError as error:
+            self.scores.by_step.pop(self.state.step, None)
+            self.failures += 1
+            if now_or_never or self.failures == PATIENCE:
+                raise self.no_room(error) from error
+            log.warning(
+                "%s: no room to save step %d; training goes on and tries again at the next checkpoint",
+                *(self.out, self.state.step),
+            )
+
+    def no_room(self, error: DiskFullError) -> DiskFullError:
+        """What is safe though the disk is full, and how to go on."""
+        steps = self.kept()
+        safe = f"the checkpoint of step {steps[-1]} is whole" if steps else "there is no checkpoint yet"
+        return DiskFullError(f"{str(error).partition(';')[0]}; {safe}: free some room and go on with --resume")
+
+    def take_back(self, faults: list[int]) -> None:
+        """Begin anew from the last checkpoint that was due, or from the seeded start; what came after is dropped.
+
+        Where a signal stopped the run must not decide where it is taken back to.
+
+        Raises:
+            ModelError: The checkpoint is damaged; the file is named.
+        """
+        fresh, _ = build(self.todo)
+        vars(self.state).update(vars(fresh))
+        self.scores.by_step.clear()
+        root, due = self.out / "checkpoints", max(self._due(), default=0)
+        payload = read_checkpoint(root, due) if due else None
+        for step in self.kept():
+            if step > due:  # or the run would be resumed there, and meet the same fault again
+                _drop(folder_of(root, step))
+        self._fill(due, payload) if payload else self.record.cut(0)
+        self.state.faults = faults
+
+    def kept(self) -> list[int]:
+        """The steps of the checkpoints, oldest first."""
+        names = (path.name.removeprefix("step-") for path in (self.out / "checkpoints").glob("step-*"))
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def _due(self) -> list[int]:
+        """Those that were saved because it was time, and not because a signal came."""
+        return [step for step in self.kept() if step % (self.todo.recipe.train.checkpoint_every or 1) == 0]
+
+    def _save(self) -> None:
+        """Write a checkpoint; the newest three, the best, and the one that training would be taken back to stay."""
+        state, best = self.state, [self.scores.best] if self.scores.by_step else []
+        numbers = {"step": state.step, "scores": self.scores.by_step, "faults": state.faults, "sizes": state.sizes}
+        payload = {
+            "G.safetensors": dump_module(state.G),
+            "D.safetensors": dump_module(state.D),
+            "G_ema.safetensors": dump_module(state.G_ema),
+            "opt_G.safetensors": dump_optimizer(state.opt_G),
+            "opt_D.safetensors": dump_optimizer(state.opt_D),
+            "state.json": json.dumps(numbers).encode(),
+        }
+        save_checkpoint(self.out / "checkpoints", state.step, payload, keep=(*best, *self._due()[-1:]))
+
+    def _fill(self, step: int, payload: dict[str, bytes]) -> None:
+        state, where = self.state, folder_of(self.out / "checkpoints", step)
+        numbers = _numbers(where, payload)
+        for name, module in (("G", state.G), ("D", state.D), ("G_ema", state.G_ema)):
+            load_module(module, payload[f"{name}.safetensors"], str(where / f"{name}.safetensors"))
+        for name, optimizer in (("opt_G", state.opt_G), ("opt_D", state.opt_D)):
+            load_optimizer(optimizer, payload[f"{name}.safetensors"], str(where / f"{name}.safetensors"))
+        state.step, state.faults, state.sizes = numbers.step, numbers.faults, numbers.sizes
+        self.scores.by_step = numbers.scores
+        self.record.cut(state.step)
+
+
+def _numbers(where: Path, payload: dict[str, bytes]) -> Numbers:
+    """state.json, once nothing is missing beside it."""
+    missing = sorted(FILES - payload.keys())
+    if missing:
+        raise ModelError(f"{where} must hold {missing[0]}, got none; {ANOTHER}")
+    try:
+        return Numbers.model_validate_json(payload["state.json"])
+    except ValidationError as error:
+        raise ModelError(f"{where / 'state.json'} must be as it was written, got another; {ANOTHER}") from error
+
+
+def _drop(folder: Path) -> None:
+    """Rename first, so that no half-deleted checkpoint is ever seen."""
+    shutil.rmtree(folder.rename(folder.with_name(f".del-{folder.name}")), ignore_errors=True)
+
+
+def save_grid(todo: Plan, state: GanState, path: Path) -> None:
+    """One row of samples per class, as PNG."""
+    synth = Synthesizer(state.G_ema, architecture(todo), {}, str(todo.device))
+    rows = torch.arange(min(len(synth.classes), GRID_CLASSES))
+    images, _ = synth.sample(
+        rows.repeat_interleave(PER_CLASS), seed=0, indices=torch.arange(PER_CLASS).repeat(len(rows))
+    )
+    replace_file(path, encode_png(grid(images, columns=PER_CLASS, gap=2, min_side=48)))

@@ -1,0 +1,59 @@
+"""What two players optimise, and all that their training changes."""
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+from torch import nn
+from torch.optim import Adam, Optimizer
+
+from ganaug.conditioning import ClassHead, Discriminator
+from ganaug.losses import Adversarial
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the players optimise, and how fast."""
+
+    adversarial: Adversarial
+    class_head: ClassHead | None
+    class_weight: float
+    r1_gamma: float
+    r2_gamma: float
+    penalty_every: int  # steps between penalties; each then weighs as many times more
+    policy: str  # DiffAugment
+    augment_p: float  # share of the images that D sees augmented
+    lr: float
+    betas: tuple[float, float]
+    final_lr: float  # share of lr left at the end
+    ema_images: float  # half-life of G_ema, in images shown
+    seed: int
+
+
+@dataclass
+class GanState:
+    """Everything that training changes."""
+
+    G: nn.Module
+    D: Discriminator
+    G_ema: nn.Module
+    opt_G: Optimizer
+    opt_D: Optimizer
+    step: int = 0
+    faults: list[int] = field(default_factory=list)  # the steps at which training went wrong and was taken back
+    sizes: dict[str, float] = field(default_factory=dict)  # norm of each player's weights when last looked at
+
+    @classmethod
+    def start(cls, G: nn.Module, D: Discriminator, objective: Objective) -> "GanState":
+        """A state at step 0, G_ema equal to G."""
+        G_ema = deepcopy(G).eval().requires_grad_(False)
+        opt_G, opt_D = (Adam(m.parameters(), objective.lr, objective.betas) for m in (G, D))
+        return cls(G, D, G_ema, opt_G, opt_D)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the last step."""
+        return float(self.opt_G.param_groups[0]["lr"])
+
+    def draw(self, steps: int) -> int:
+        """The number of the next step's draws in a run of `steps`: after a fault, numbers that were never used."""
+        return self.step + steps * len(self.faults)
