@@ -1,6 +1,7 @@
 """One torch thread a worker, no network at import, small data that every test may share."""
 
 import ipaddress
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -63,6 +64,15 @@ def no_network() -> Iterator[None]:
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pools go to a folder of the test's own."""
     monkeypatch.setenv("GANAUG_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True)
+def log() -> Iterator[None]:
+    """What a command sets of the log is its own; the next test begins as a program does."""
+    yield
+    ours = logging.getLogger("ganaug")
+    ours.handlers.clear()
+    ours.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
