@@ -131,6 +131,8 @@ TABLE = {
     "test of other classes": (MEASURE.replace("fresh", "others"), "others: classes must be", "'cat' is missing"),
     "no test": (MEASURE.replace("fresh", "nowhere"), "nowhere: must be a folder"),
     "damaged model": (MEASURE.replace("run", "flipped"), "flipped/generator.safetensors must have the sha256"),
+    "other groups": (MEASURE + "--set data.groups=a+", "data.groups = '' as in its run, got 'a+'"),
+    "other size": (MEASURE + "--set data.resolution=9", "data.resolution = (8, 8) as in its run, got (9, 9)"),
     "no seeds": (MEASURE + "--seeds 0", "--seeds must be 1 or more, got 0"),
     "unknown metric": (MEASURE + "--set measure.metric=f1", "measure.metric must be", "got 'f1'"),
     # the command itself
@@ -213,7 +215,7 @@ def stop_with(error: BaseException) -> Any:
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/disk"), 75, "/disk must have room, got 'No space left"),
         (PermissionError(errno.EACCES, "Permission denied", "/locked"), 2, "/locked must be a place to read and write"),
         (DivergedError("D/adversarial must stay finite, got nan"), 3, "D/adversarial must stay finite"),
-        (KeyboardInterrupt(), 130, "interrupted"),
+        (KeyboardInterrupt(), 130, "stopped by a signal"),
     ],
 )
 def test_each_end_has_its_exit_code(

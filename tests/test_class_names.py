@@ -148,7 +148,7 @@ def test_names_are_kept_where_they_can_be_and_else_prefixed(classes: tuple[str, 
         ("cat", "Cat", "CAT"),
         ("é", "e\u0301"),
         ("🐈", "x" * 300, "=cmd()", " "),
-        ("test", "train", "val", "\x1b\x80"),
+        ("test", "train", "val", "=cmd()"),
         ("ant", "bee"),
     ],
 )
@@ -175,7 +175,7 @@ def test_a_thousand_classes_are_numbered_in_their_order(tmp_path: Path):
 def test_names_of_a_source_survive_training_and_come_back_from_the_corpus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    classes = ("T-shirt/top", "../x", "e\u0301\n🐈")
+    classes = ("T-shirt/top", "../x", "e\u0301 🐈")
     pixels = np.random.default_rng(0).integers(0, 256, (45, 8, 8), dtype=np.uint8)
     np.savez(tmp_path / "data.npz", images=pixels, labels=np.arange(45) % 3, classes=classes)
     learn_fast(monkeypatch)
@@ -186,9 +186,9 @@ def test_names_of_a_source_survive_training_and_come_back_from_the_corpus(
     assert {path.name for path in tmp_path.iterdir()} == {"data.npz", "run", "corpus"}
 
 
-@pytest.mark.parametrize("name", ["b\ud800", "\x00b"])
+@pytest.mark.parametrize("name", ["b\ud800", "\x00b", "b\nc", "\x1b[31mred"])
 def test_what_no_file_could_hold_is_refused_at_the_door(tmp_path: Path, name: str):
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8), dtype=np.uint8)
     np.savez(tmp_path / "a.npz", images=images, labels=["a", name] * 2)
-    with pytest.raises(DataError, match=r"a.npz: class names must be text that a file can hold, got '.*'; rename"):
+    with pytest.raises(DataError, match=r"a.npz: class names must be text on one line, got '.*'; rename"):
         load(tmp_path / "a.npz")

@@ -54,9 +54,17 @@ def finish(process: subprocess.Popen[str]) -> str:
 def once_written(images: int, out: Path, process: subprocess.Popen[str]) -> None:
     """Wait until so many images lie under the temporary name, or the corpus is there."""
     end = time.monotonic() + PATIENCE
-    while not out.exists() and len(list(out.parent.glob(f".{out.name}.*.tmp/*/*.png"))) < images:
+    while not out.exists() and written(out) < images:
         assert process.poll() is None and time.monotonic() < end, finish(process)
         time.sleep(0.002)
+
+
+def written(out: Path) -> int:
+    """Images under the temporary name; what is renamed or removed at this moment is counted at the next."""
+    try:
+        return len(list(out.parent.glob(f".{out.name}.*.tmp/*/*.png")))
+    except FileNotFoundError:
+        return 0
 
 
 @pytest.mark.parametrize("kills", KILLS)

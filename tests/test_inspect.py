@@ -38,6 +38,7 @@ def messy(tmp_path: Path) -> Path:
     frames = [Image.fromarray(np.full((16, 16, 3), (v, 0, v), np.uint8)) for v in (10, 200)]
     frames[0].save(root / "cat/moving.gif", save_all=True, append_images=frames[1:])
     Image.fromarray(np.arange(256, dtype=np.uint16).reshape(16, 16) * 257).save(root / "cat/deep.png")
+    Image.fromarray(np.arange(256, dtype=np.uint16).reshape(16, 16) * 16).save(root / "cat/dim.png")  # 12 bits of 16
     Image.fromarray(np.random.default_rng(1).integers(0, 255, (16, 16, 4), np.uint8)).save(root / "cat/clear.png")
     (root / ".DS_Store").write_bytes(b"")
     (root / "dog").mkdir()
@@ -52,12 +53,13 @@ def test_every_planted_problem_is_on_the_page_with_its_file(messy: Path):
     assert "ant/cut.png" in kinds["unusable files"][1][0] and "ant/page.png" in kinds["unusable files"][1][1]
     assert kinds["the same image in several classes"] == (1, ["ant/003.png = bee/twin.png"], True)
     assert kinds["copies within a class"] == (1, ["cat/002.png = cat/again.png"], False)
-    assert kinds["several frames"][1] == ["cat/moving.gif"] and kinds["more than 8 bits"][1] == ["cat/deep.png"]
+    assert kinds["several frames"][1] == ["cat/moving.gif"] and kinds["more than 8 bits"][0] == 2
+    assert kinds["dark for 16 bits"] == (1, ["cat/dim.png"], False)
     assert kinds["transparency"][1] == ["cat/clear.png"] and kinds["long strips"][1] == ["dog/strip.png"]
     assert "cat/plain.png" in kinds["one colour"][1]
     assert kinds["classes of fewer than 20 images"][1][0] == "dog: 1"
-    assert kinds["imbalance"][1] == ["cat: 15", "dog: 1"]
-    assert facts["refused"] and "--set data.skip_bad" not in facts["refused"]  # 2 of 39 are too many to skip
+    assert kinds["imbalance"][1] == ["cat: 16", "dog: 1"]
+    assert facts["refused"] and "--set data.skip_bad" not in facts["refused"]  # 2 of 40 are too many to skip
     page = text(facts)
     assert all(kind in page for kind in kinds) and "would refuse this" in page and "cut.png" in page
     assert facts["problems"][0]["serious"] and not facts["problems"][-1]["serious"]
@@ -109,7 +111,7 @@ def test_what_train_would_refuse_is_shown_and_ends_with_the_same_sentence(
 ):
     assert ganaug("inspect", messy) == 2
     out, err = capsys.readouterr()
-    assert " ".join(out.split()).startswith(f"{messy}: 39 images, 4 classes, 16 x 16 px (36), 90 x 16 px (1), gray (3")
+    assert " ".join(out.split()).startswith(f"{messy}: 40 images, 4 classes, 16 x 16 px (37), 90 x 16 px (1), gray (3")
     assert err.startswith("ganaug: ") and err.count("\n") == 1
     assert ganaug("train", messy, "-o", tmp_path / "run") == 2
     assert capsys.readouterr().err.splitlines()[-1] == err.strip()

@@ -258,3 +258,12 @@ def test_validation_images_are_read_as_the_training_images_are(tmp_path: Path):
 def test_a_few_names_stand_for_many():
     assert listed(["a"]) == "'a'" and listed(["a", "b", "c"]) == "'a', 'b', 'c'"
     assert listed(list("abcde")) == "'a', 'b', 'c' and 2 more"
+
+
+def test_where_every_class_is_one_image_over_and_over_copies_are_held_out(caplog: pytest.LogCaptureFixture):
+    data = images([0] * 10 + [1] * 10)
+    pixels = data.images.clone()
+    pixels[:10], pixels[10:] = 40, 200
+    rest, out = hold_out(replace(data, images=pixels), 0.2)
+    assert rest.counts.tolist() == [8, 8] and out.counts.tolist() == [2, 2]
+    assert "copies of it are held out" in caplog.text

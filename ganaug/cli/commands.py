@@ -207,7 +207,11 @@ def measure(
     val: Val = None,
     seeds: Annotated[int, typer.Option(help="Paired classifiers per arm; fewer than 6 decide nothing.")] = 6,
     drop_overlap: Annotated[
-        bool, typer.Option("--drop-overlap", help="Leave out what --train and --test share, instead of refusing.")
+        bool,
+        typer.Option(
+            "--drop-overlap",
+            help="Leave what --train and --test share out of --train; for a MODEL, which has seen it, out of --test.",
+        ),
     ] = False,
     arms: Annotated[Literal["short"], typer.Option(help="short: baseline, mixed arms, synthetic only, A/A.")] = "short",
     recipe: RecipeName = None,

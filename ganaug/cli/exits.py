@@ -14,6 +14,9 @@ from ganaug.errors import DISK_FULL, GanaugError
 NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
+STOPPED = "stopped by a signal; nothing half-written stays, and a run that had begun goes on with --resume"
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code: a user's error is one sentence, ours a traceback and 70."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that half-written folders are removed
@@ -27,11 +30,13 @@ def run(arguments: list[str]) -> int:
     """The exit code of one command; without any, the help is shown."""
     try:
         code = app(arguments or ["--help"], prog_name="ganaug", standalone_mode=False) or 0
-        return fail("interrupted; nothing half-written stays", code) if code == 130 else code
+        return fail(STOPPED, code) if code == 130 else code
     except typer.TyperException as error:
         return fail(usage(error.format_message(), arguments), 2)
     except GanaugError as error:
         return fail(str(error), error.exit_code)
+    except SystemExit as end:  # by SIGTERM, where nothing had to be saved first
+        return fail(STOPPED, int(end.code or 0))
     except OSError as error:
         return system_error(error)
     except Exception:

@@ -1,13 +1,23 @@
 """What happens to pictures on their way to one form, said once each with a count: nothing is changed in silence."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ganaug.data.scan import Facts
-from ganaug.images import Header
 
 log = logging.getLogger("ganaug")
 STRIP = 4  # times as long as wide
+DARK = 1 / 8  # of the range of 16 bits: as bright as such an image is anywhere
+TRAITS: dict[str, Callable[[Facts], bool]] = {
+    "more than 8 bits": lambda f: f.header.deep,
+    "dark for 16 bits": lambda f: f.header.deep and 0 < f.high < DARK * (1 if f.header.mode == "F" else 65535),
+    "transparency": lambda f: f.header.channels == 4,
+    "CMYK": lambda f: f.header.mode == "CMYK",
+    "turned": lambda f: f.header.turned,
+    "several frames": lambda f: f.header.frames > 1,
+    "long strips": lambda f: max(f.header.size) > STRIP * min(f.header.size),
+    "one colour": lambda f: f.plain,
+}  # what is particular about some pictures
 
 
 def say_conversions(
@@ -15,22 +25,28 @@ def say_conversions(
 ) -> None:
     """Log what decoding to `size` = (height, width) and `channels` does to the pictures that need it."""
     headers = [fact.header for fact in facts]
+
+    def which(trait: str) -> list[bool]:
+        return [TRAITS[trait](fact) for fact in facts]
+
     for level, concerned, what in (
         (logging.INFO, [h.size != size for h in headers], f"are cropped and resized to {size[0]} x {size[1]}"),
         (logging.INFO, [h.channels != channels for h in headers], f"are converted to {channels} channel(s)"),
-        (logging.INFO, [h.deep for h in headers], "have more than 8 bits a channel and are scaled to 8"),
-        (logging.INFO, [h.channels == 4 > channels for h in headers], "have transparency and are put on white"),
-        (logging.INFO, [h.mode == "CMYK" for h in headers], "are CMYK and converted without a colour profile"),
-        (logging.INFO, [h.turned for h in headers], "are turned as their EXIF orientation says"),
-        (logging.WARNING, [h.frames > 1 for h in headers], "have several frames, of which the first is used"),
+        (logging.INFO, which("more than 8 bits"), "have more than 8 bits a channel and are scaled to 8"),
+        (logging.WARNING, which("dark for 16 bits"), "use less than an eighth of 16 bits and come out nearly black"),
+        (logging.INFO, which("transparency") if channels < 4 else [], "have transparency and are put on white"),
+        (logging.INFO, which("CMYK"), "are CMYK and converted without a colour profile"),
+        (logging.INFO, which("turned"), "are turned as their EXIF orientation says"),
+        (logging.WARNING, which("several frames"), "have several frames, of which the first is used"),
     ):
         if any(concerned):
             log.log(level, "%s: %d of %d images %s", source, sum(concerned), len(facts), what)
-    _say_strips(source, names, headers, size)
+    _say_strips(source, names, facts, size)
 
 
-def _say_strips(source: str, names: Sequence[str], headers: Sequence[Header], size: tuple[int, int]) -> None:
-    strips = {i: kept(h.size, size) for i, h in enumerate(headers) if max(h.size) > STRIP * min(h.size)}
+def _say_strips(source: str, names: Sequence[str], facts: Sequence[Facts], size: tuple[int, int]) -> None:
+    headers = [fact.header for fact in facts]
+    strips = {i: kept(headers[i].size, size) for i, fact in enumerate(facts) if TRAITS["long strips"](fact)}
     if strips:
         worst = min(strips, key=strips.__getitem__)
         share = "all" if strips[worst] == 1 else f"the middle {100 * strips[worst]:.0f} %"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from ganaug.data.labels import require_names
 from ganaug.data.listing import Listing
 from ganaug.errors import DataError
 from ganaug.files import parse_json, read_file
@@ -84,9 +85,7 @@ def class_folders(root: Path, top: Entries) -> tuple[list[str], list[Path]]:
         raise DataError(
             f"{root}: must have one sub-folder per class, got {what}; put each class's images into a folder of its name"
         )
-    odd = [folder.name for folder in top.folders if not folder.name.isprintable()]
-    if odd:
-        raise DataError(f"{root}: class names must be printable Unicode, got {odd[0]!r}; rename the folder")
+    require_names(str(root), [folder.name for folder in top.folders])
     card = root / "corpus.json"
     try:
         corpus = parse_json(read_file(card, CARD))

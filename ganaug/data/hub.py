@@ -84,6 +84,11 @@ def _open(source: str, address: str) -> "dict[str, Dataset]":
     there = address != "" and Path(address).exists()
     if not there:
         _require_id(source, address)
+    if there and set("*?[") & set(str(Path(address).resolve())):
+        raise DataError(
+            f"{source}: the path must be without * ? and [, which `datasets` takes for a pattern, got one of them; "
+            "rename or move the folder"
+        )
     try:
         return _open_path(Path(address)) if there else _open_id(source, address)
     except Exception as error:  # of the library, pyarrow, fsspec and whatever they call
@@ -111,8 +116,6 @@ def _open_path(path: Path) -> "dict[str, Dataset]":
     from datasets import Dataset, DatasetDict, load_from_disk
 
     cache = str(cache_folder() / "datasets")
-    if set("*?[") & set(str(path.resolve())):
-        raise ValueError("a path with one of * ? [, which the library takes for a pattern")
     if path.is_file():
         if path.suffix.lower() != ".parquet":
             raise ValueError(f"a {path.suffix or 'nameless'} file")

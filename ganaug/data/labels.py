@@ -1,11 +1,14 @@
 """Labels as people store them, numbered as ganaug needs them."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ganaug.errors import DataError
+
+UNFIT = ("Cc", "Cs", "Zl", "Zp")  # Unicode's control characters, halves of pairs, ends of lines and paragraphs
 
 
 def number(source: str, labels: Any, classes: Sequence[str] | None = None) -> tuple[tuple[str, ...], np.ndarray]:
@@ -41,14 +44,14 @@ def number(source: str, labels: Any, classes: Sequence[str] | None = None) -> tu
 
 
 def require_names(source: str, classes: Sequence[str]) -> None:
-    """Refuse class names that no file could hold.
+    """Refuse class names that no file could hold, or that would do something to a terminal.
 
     Raises:
-        DataError: A name has a NUL or half of a surrogate pair; it is named.
+        DataError: A name has a control character, a line's end or half of a surrogate pair; it is named.
     """
-    odd = [name for name in classes if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in name)]
+    odd = [name for name in classes if any(unicodedata.category(c) in UNFIT for c in name)]
     if odd:
-        raise DataError(f"{source}: class names must be text that a file can hold, got {odd[0]!r}; rename the class")
+        raise DataError(f"{source}: class names must be text on one line, got {odd[0]!r}; rename the class")
 
 
 def _plain(source: str, labels: Any) -> np.ndarray:
@@ -56,6 +59,7 @@ def _plain(source: str, labels: Any) -> np.ndarray:
     if isinstance(labels, list) and (missing := sum(label is None for label in labels)):
         raise DataError(f"{source}: every image must have a label, got {missing:,} without; leave those images out")
     values = np.asarray(labels)
+    values = values.astype(np.int64) if values.dtype == bool else values  # two classes, 0 and 1
     if values.ndim != 1 or values.dtype.kind not in "iuU":
         raise DataError(
             f"{source}: labels must be one integer or string per image, got {values.dtype} {list(values.shape)}; "

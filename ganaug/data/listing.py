@@ -117,10 +117,10 @@ def _usable(listing: Listing, facts: list[Facts], skip_bad: bool) -> tuple[Listi
     if not bad:
         return listing, facts
     sentences = [f"{listing.pictures[i].name}: {facts[i].problem}" for i in bad[:LOGGED]]
+    few = len(bad) * 100 <= len(facts) * MAX_BAD
     if len(bad) > NAMED:
         for sentence in sentences:
-            log.warning("%s", sentence)
-    few = len(bad) * 100 <= len(facts) * MAX_BAD
+            log.log(logging.INFO if few and skip_bad else logging.WARNING, "%s", sentence)
     if not (few and skip_bad):
         raise DataError(_refusal(listing, sentences, len(bad), few, skip_bad))
     names = ", ".join(_some([listing.names[i] for i in bad[:NAMED]], len(bad)))

@@ -20,6 +20,7 @@ from ganaug.errors import DataError
 from ganaug.images import MIN_SIDE, MODES, to_pil
 
 DIGITS = "sklearn:digits"
+MAX_SIDE = 4096  # px, as of any network here
 KNOWN = (
     "a folder with one sub-folder per class",
     f"{DIGITS}[:train|test]",
@@ -115,6 +116,8 @@ def _meant(name: str) -> str:
 def _require_form(size: tuple[int, int] | None, channels: int | None) -> None:
     if size is not None and min(size) < MIN_SIDE:
         raise DataError(f"resolution must be {MIN_SIDE} px or more, got {min(size)}; choose a larger one")
+    if size is not None and max(size) > MAX_SIDE:
+        raise DataError(f"resolution must be {MAX_SIDE} px or less, got {max(size)}; choose a smaller one")
     if channels is not None and channels not in MODES:
         raise DataError(f"channels must be 1, 3 or 4, got {channels}; leave them out to keep what most images have")
 

@@ -20,7 +20,8 @@ Component = list[int]  # indices of images that must stay together
 def hold_out(data: LabeledImages, fraction: float, seed: int = 0) -> tuple[LabeledImages, LabeledImages]:
     """Cut a stratified share off: (rest, held out). Images with equal pixels, and those of one group, stay together.
 
-    Without groups every class of two different images or more gives at least one to either side. Whole groups meet the
+    Without groups every class of two different images or more gives at least one to either side; where no class has
+    two, copies are held out, with a warning. Whole groups meet the
     share of each class as well as they can; a class that is one group stays in the rest, with a warning.
 
     Args:
@@ -29,7 +30,7 @@ def hold_out(data: LabeledImages, fraction: float, seed: int = 0) -> tuple[Label
         seed: Another seed, another split; the order of the files has no influence.
 
     Raises:
-        DataError: `fraction` is not inside (0, 1), or no class has two different images or groups.
+        DataError: `fraction` is not inside (0, 1), or no class has two images or groups.
 
     Example:
         >>> from ganaug.data import load
@@ -41,8 +42,10 @@ def hold_out(data: LabeledImages, fraction: float, seed: int = 0) -> tuple[Label
         raise DataError(f"the held-out fraction must lie in (0, 1), got {fraction}; one fifth is usual")
     rng = random.Random(seed)
     held = _held_images(data, fraction, rng) if data.groups is None else _held_groups(data, fraction, rng)
+    if not held and data.groups is None:
+        held = _held_copies(data, fraction, rng)
     if not held:
-        what = "different images" if data.groups is None else "groups (data.groups says which images belong together)"
+        what = "images" if data.groups is None else "groups (data.groups says which images belong together)"
         raise DataError(
             f"{data.source}: a class must have two {what} to hold one out, got none; add images or pass --val DATA"
         )
@@ -112,6 +115,17 @@ def _held_images(data: LabeledImages, fraction: float, rng: random.Random) -> li
             if len(held) - start < quota and _leaves_some(taken, left):
                 left -= taken
                 held += component
+    return held
+
+
+def _held_copies(data: LabeledImages, fraction: float, rng: random.Random) -> list[int]:
+    """Where every class shows one image over and over, copies of it stand on both sides: there is nothing else."""
+    held: list[int] = []
+    for label, n in enumerate(data.counts.tolist()):
+        rows = (data.labels == label).nonzero().squeeze(1).tolist()
+        held += rng.sample(rows, min(max(1, round(fraction * n)), n - 1))
+    if held:
+        log.warning("%s: every class shows one image over and over; copies of it are held out", data.source)
     return held
 
 

@@ -49,9 +49,13 @@ def cost(known: dict[str, Any]) -> str:
     """What a run would take, in words.
 
     >>> cost({"seconds": 420.0, "steps": 2000, "memory": 1.3e9, "device": "cpu", "tried": 40})
-    'about 7 minutes for 2,000 steps (40 tried on this cpu) and 1.3 GB of memory'
+    'about 7 minutes for 2,000 steps (at the pace of 40 tried on this cpu) and 1.3 GB of memory'
     """
-    source = f"{known['tried']} tried on this {known['device']}" if known["tried"] else "by arithmetic, on two cores"
+    source = (
+        f"at the pace of {known['tried']} tried on this {known['device']}"
+        if known["tried"]
+        else "by arithmetic, on two cores"
+    )
     return (
         f"about {duration(known['seconds'])} for {known['steps']:,} steps ({source}) "
         f"and {known['memory'] / 1e9:.1f} GB of memory"

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ganaug.data import LabeledImages
+from ganaug.data.conversions import STRIP, TRAITS
 from ganaug.data.listing import MAX_BAD, Listing
 from ganaug.data.scan import Facts
 
 FEW = 20  # images of a class below which a generator may learn them by heart
 IMBALANCE = 10  # times the smallest class
-STRIP = 4  # times as long as wide
 NAMED = 20  # files kept with a problem
 
 
@@ -46,17 +46,15 @@ class Look:
         return [name for name, fact in pairs if not fact.problem and which(fact)]
 
 
-TRAITS: dict[str, tuple[Callable[[Facts], bool], str]] = {
-    "several frames": (lambda f: f.header.frames > 1, "the first is used"),
-    "long strips": (
-        lambda f: max(f.header.size) > STRIP * min(f.header.size),
-        f"over {STRIP} times as long as wide; fitted to a square, most is cropped away",
-    ),
-    "one colour": (lambda f: f.plain, "nothing else is on them"),
-    "transparency": (lambda f: f.header.channels == 4, "put on white; --set data.channels=4 keeps it"),
-    "more than 8 bits": (lambda f: f.header.deep, "scaled to 8"),
-    "turned": (lambda f: f.header.turned, "as their EXIF orientation says"),
-    "CMYK": (lambda f: f.header.mode == "CMYK", "converted without a colour profile"),
+MEANING = {
+    "several frames": "the first is used",
+    "long strips": f"over {STRIP} times as long as wide; what is beyond data.resolution's aspect is cropped away",
+    "one colour": "nothing else is on them",
+    "dark for 16 bits": "they use less than an eighth of the range and come out nearly black; rescale them",
+    "transparency": "put on white; --set data.channels=4 keeps it",
+    "more than 8 bits": "scaled to 8",
+    "turned": "as their EXIF orientation says",
+    "CMYK": "converted without a colour profile",
 }
 
 
@@ -65,10 +63,10 @@ def problems_of(look: Look) -> Iterator[Problem]:
     yield from _unreadable(look)
     yield from _copies(look)
     yield from _classes(look.listing)
-    for kind, (which, what) in TRAITS.items():
-        names = look.names(which)
+    for kind, meaning in MEANING.items():
+        names = look.names(TRAITS[kind])
         if names:
-            yield Problem(kind, len(names), what, names[:NAMED])
+            yield Problem(kind, len(names), meaning, names[:NAMED])
     for sentence in look.listing.left_out:
         yield Problem("left out", 0, sentence)
 
@@ -78,14 +76,11 @@ def problems_decoded(data: LabeledImages) -> Iterator[Problem]:
     if data.shape[0] == 3 and all(bool((image == image[:1]).all()) for image in data.images):
         yield Problem("gray stored as colour", len(data), "--set data.channels=1 learns faster")
     parts = [data.images[data.labels == label] for label in range(data.num_classes)]
-    same = [name for name, part in zip(data.classes, parts, strict=True) if len(part) > 1 and _equal(part)]
+    named = zip(data.classes, parts, strict=True)
+    same = [name for name, part in named if len(part) > 1 and bool((part == part[:1]).all())]
     if same:
         way = "a generator can only repeat it"
         yield Problem("classes of one image over and over", len(same), way, same[:NAMED], serious=True)
-
-
-def _equal(images) -> bool:
-    return bool((images == images[:1]).all())
 
 
 def _unreadable(look: Look) -> Iterator[Problem]:

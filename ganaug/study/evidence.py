@@ -74,7 +74,7 @@ def gather(
     """
     source = Synthesizer.load(source, device) if isinstance(source, str | Path) and is_model(Path(source)) else source
     synth = source if isinstance(source, Synthesizer) else None
-    settings = recipe.data if synth is None else _own_settings(synth)
+    settings = recipe.data if synth is None else _own_settings(synth, recipe.data)
     whole = train if isinstance(train, LabeledImages) else load(train, **dict(settings))
     val = _recorded_val(synth) if val is None else val
     val = val if isinstance(val, int | float) else like(whole, val, settings)
@@ -97,11 +97,22 @@ def gather(
     return Evidence(part, held_out, test, corpus.images, corpus.labels, None, name, tuple(notes), settled.facts)
 
 
-def _own_settings(synth: Synthesizer) -> Data:
-    """How the model's run read its images: cut by other groups they would be another split."""
+def _own_settings(synth: Synthesizer, asked: Data) -> Data:
+    """How the model's run read its images: cut by other groups they would be another split.
+
+    Raises:
+        ModelError: Something else was asked for; it is named.
+    """
     channels, height, width = synth.shape
-    own = part_of(synth.provenance, "recipe", "data")
-    return validate({"data": {**own, "resolution": (height, width), "channels": channels}}, str(synth)).data
+    tables = {**part_of(synth.provenance, "recipe", "data"), "resolution": (height, width), "channels": channels}
+    own = validate({"data": tables}, str(synth)).data
+    for key in ("resolution", "channels", "groups"):
+        was, now = getattr(own, key), getattr(asked, key)
+        if now not in (None, "", was):
+            raise ModelError(
+                f"{synth} must be measured with data.{key} = {was!r} as in its run, got {now!r}; leave it out"
+            )
+    return own.model_copy(update={"skip_bad": own.skip_bad or asked.skip_bad})
 
 
 def _recorded_val(synth: Synthesizer | None) -> Val:
