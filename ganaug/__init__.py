@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ganaug.datasets import SyntheticDataset as SyntheticDataset
     from ganaug.datasets import seed_worker as seed_worker
     from ganaug.errors import GanaugError as GanaugError
+    from ganaug.inspection import inspect as inspect
     from ganaug.recipe import Recipe as Recipe
     from ganaug.recipe import load_recipe as load_recipe
     from ganaug.run import train as train
@@ -26,6 +27,7 @@ _HOMES = {
     "Recipe": "ganaug.recipe",
     "SyntheticDataset": "ganaug.datasets",
     "Synthesizer": "ganaug.synthesis",
+    "inspect": "ganaug.inspection",
     "load": "ganaug.data",
     "load_recipe": "ganaug.recipe",
     "measure": "ganaug.study",
