@@ -264,7 +264,7 @@ def test_a_signal_before_the_first_step_is_no_harm(
     once((out / "run.json").exists, process)
     process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode == code and err.endswith("goes on with --resume\n")) or "go on with --resume" in err
+    assert process.returncode == code and "with --resume" in err.splitlines()[-1]
     assert_resumes_as_if_nothing_had_happened(data, out, whole)
 
 

@@ -83,11 +83,15 @@ def _load(todo: Plan, out: Path) -> Synthesizer:
 
 def _finish(todo: Plan, out: Path, quiet: bool) -> Synthesizer:
     """Take the steps that are left, and ship the best checkpoint."""
-    _announce(todo, out)
-    state, objective = build(todo)
-    keeper = Keeper.open(todo, out, state)
-    log.info("training the encoder that checkpoints are judged by")
-    judge = Judge.of(todo)
+    sentence = f"{out}: stopped before the next step, all before it is saved; go on with --resume"
+    with stop_signals(at_once=sentence) as stopped:
+        _announce(todo, out)
+        state, objective = build(todo)
+        keeper = Keeper.open(todo, out, state)
+        log.info("training the encoder that checkpoints are judged by")
+        judge = Judge.of(todo)
+    if stopped:
+        raise InterruptedRun(sentence, stopped[0])
     batches = Batches(todo.train, todo.recipe.train.batch_size or 0, objective.seed, todo.device)
     every, steps = todo.recipe.train.checkpoint_every or 1, todo.recipe.train.steps or 1
     tick, clock = math.gcd(every, 10), Clock(keeper.record.seconds())
