@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from PIL import Image
@@ -19,6 +20,7 @@ class Rows(Sequence[Picture]):
 
     def __init__(self, source: str, total: int, fetch: Callable[[int], Path | bytes | Image.Image]):
         self.source, self.total, self.fetch = source, total, fetch
+        self.lock = Lock()  # of two threads: somebody else's code, as FakeData's global random state, may bear but one
 
     def __len__(self) -> int:
         return self.total
@@ -26,7 +28,8 @@ class Rows(Sequence[Picture]):
     def __getitem__(self, row: Any) -> Any:
         if not 0 <= row < self.total:
             raise IndexError(row)
-        content = self.fetch(row)
+        with self.lock:
+            content = self.fetch(row)
         return Picture.at(content) if isinstance(content, Path) else Picture(f"{self.source}, row {row}", content)
 
 
