@@ -54,11 +54,11 @@ def save_checkpoint(
     clean(root)
     target = folder_of(root, step)
     if target.exists():
-        _remove(target)  # damaged, or it would have been resumed from
+        remove_checkpoint(root, step)  # damaged, or it would have been resumed from
     write_sealed(target, payload, {"step": step})
-    for old in _checkpoints(root)[:-last]:
-        if step_of(old) not in keep:
-            _remove(old)
+    for old in checkpoint_steps(root)[:-last]:
+        if old not in keep:
+            remove_checkpoint(root, old)
     return target
 
 
@@ -138,13 +138,13 @@ def latest_checkpoint(root: Path) -> tuple[int, dict[str, bytes]] | None:
     Raises:
         ModelError: It is damaged; the file is named. A kill cannot do that, so nothing older is taken unasked.
     """
-    checkpoints = _checkpoints(root)
-    if not checkpoints:
+    steps = checkpoint_steps(root)
+    if not steps:
         return None
-    newest = checkpoints[-1]
     try:
-        return step_of(newest), read_checkpoint(root, step_of(newest))
+        return steps[-1], read_checkpoint(root, steps[-1])
     except ModelError as error:
+        newest = folder_of(root, steps[-1])
         raise ModelError(f"{error}, or remove {newest} to go on from the checkpoint before it") from error
 
 
@@ -153,9 +153,16 @@ def folder_of(root: Path, step: int) -> Path:
     return root / f"step-{step:09d}"
 
 
-def step_of(folder: Path) -> int:
-    """The step in a checkpoint's name."""
-    return int(folder.name.removeprefix("step-"))
+def checkpoint_steps(root: Path) -> list[int]:
+    """The steps of the checkpoints below `root`, oldest first."""
+    names = (path.name.removeprefix("step-") for path in root.glob("step-*"))
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def remove_checkpoint(root: Path, step: int) -> None:
+    """Rename first, so that no half-deleted checkpoint is ever seen."""
+    folder = folder_of(root, step)
+    shutil.rmtree(folder.rename(root / f".del-{folder.name}"), ignore_errors=True)
 
 
 def clean(root: Path) -> None:
@@ -237,23 +244,11 @@ def _entry(said: dict[str, Any]) -> Entry:
     return Entry(said["sha256"], said["bytes"])
 
 
-def _checkpoints(root: Path) -> list[Path]:
-    """The checkpoints, oldest first."""
-    return sorted(path for path in root.glob("step-*") if path.name.removeprefix("step-").isdecimal())
-
-
 def _read(path: Path, limit: int, more: str = "") -> bytes:
     try:
         return read_file(path, limit)
     except OSError as error:
         raise ModelError(f"{path} must be readable, got {_fact(error)}{more}; {ANOTHER}") from error
-
-
-def _remove(folder: Path) -> None:
-    """Rename first, so that no half-deleted checkpoint is ever seen."""
-    gone = folder.parent / f".del-{folder.name}"
-    folder.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _fact(error: BaseException) -> str:

@@ -26,7 +26,8 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(gt=0, le=10**9)]
 Text = Annotated[str, Field(max_length=LONGEST // 2 - 50)]  # written into one line again, each character as two at most
-Side = Annotated[int, Field(ge=8, le=4096)]
+MAX_SIDE = 4096  # px
+Side = Annotated[int, Field(ge=8, le=MAX_SIDE)]
 
 
 def _pair(value: Any) -> Any:

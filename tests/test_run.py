@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from shell import learn_fast, tree
-from tiny_run import CLASSES, checkpoints, planned, steps_of, unfinish, weights
+from tiny_run import CLASSES, checkpoints, finished, planned, steps_of, unfinish, weights
 from torch import Tensor
 
 from ganaug.data import Batches
@@ -35,11 +35,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing disturbed."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        learn_fast(patch)
-        execute(planned(), out, quiet=True)
-    return out
+    return finished(tmp_path_factory.mktemp("whole") / "run")
 
 
 @pytest.fixture
@@ -50,11 +46,7 @@ def copy(whole: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def often_saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with twice as many checkpoints."""
-    out = tmp_path_factory.mktemp("often") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        learn_fast(patch)
-        execute(planned(OFTEN), out, quiet=True)
-    return out
+    return finished(tmp_path_factory.mktemp("often") / "run", OFTEN)
 
 
 # One writer

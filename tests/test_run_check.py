@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from shell import learn_fast, tree
-from tiny_run import CLASSES, flip, noise, planned, unfinish
+from tiny_run import CLASSES, finished, flip, noise, planned, unfinish
 
 from ganaug.checkpoint import read_checkpoint, write_sealed
 from ganaug.data import LabeledImages
@@ -28,11 +28,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing disturbed."""
-    out = tmp_path_factory.mktemp("whole") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        learn_fast(patch)
-        execute(planned(), out, quiet=True)
-    return out
+    return finished(tmp_path_factory.mktemp("whole") / "run")
 
 
 @pytest.fixture

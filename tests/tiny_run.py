@@ -4,13 +4,15 @@ import json
 import random
 from pathlib import Path
 
+import pytest
 import torch
+from shell import learn_fast
 from torch import Generator
 
 from ganaug.data import LabeledImages
 from ganaug.files import sealed_json
 from ganaug.recipe import load_recipe
-from ganaug.run import Plan, plan
+from ganaug.run import Plan, execute, plan
 
 NETS = ("nets.width=4", "nets.z_dim=8", "train.batch_size=8")
 SETTINGS = (*NETS, "train.steps=30", "train.checkpoint_every=10")
@@ -25,6 +27,14 @@ def noise(n: int = 60, shape: tuple[int, int, int] = (1, 8, 8), seed: int = 0) -
 
 def planned(*settings: str, data: LabeledImages | None = None) -> Plan:
     return plan(data or noise(), load_recipe("auto", [*SETTINGS, *settings]), device="cpu")
+
+
+def finished(out: Path, *settings: str) -> Path:
+    """A run that nothing disturbed."""
+    with pytest.MonkeyPatch.context() as patch:
+        learn_fast(patch)
+        execute(planned(*settings), out, quiet=True)
+    return out
 
 
 def weights(out: Path) -> bytes:

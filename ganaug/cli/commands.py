@@ -303,17 +303,6 @@ def wanted_counts(
     return balance_counts(align(real, classes).counts.tolist())
 
 
-def describe_shape(shape: tuple[int, int, int]) -> str:
-    """Size and channels in words.
-
-    >>> describe_shape((1, 28, 32))
-    '28 x 32 px, gray'
-    """
-    from ganaug.images import MODES
-
-    return f"{shape[1]} x {shape[2]} px, {'gray' if shape[0] == 1 else MODES[shape[0]]}"
-
-
 def results() -> "Console":
     """Standard output for tables, wide enough where it is no terminal."""
     from rich.console import Console

@@ -14,10 +14,11 @@ from joblib import Parallel, delayed
 from pydantic import BaseModel, Field, ValidationError
 
 from ganaug.corpus.layout import directory_names, file_names
-from ganaug.corpus.manifest import Line, pixel_sha256
+from ganaug.corpus.manifest import Line
 from ganaug.files import is_sealed, parse_json, read_file
-from ganaug.images import Picture, PictureError, convert, from_pil, printable, reading, upright
-from ganaug.synthesis.card import Classes, Side
+from ganaug.images import Picture, PictureError, convert, from_pil, pixel_sha256, printable, reading, upright
+from ganaug.recipe import Side
+from ganaug.synthesis.card import Classes
 from ganaug.synthesis.pool import MOST
 
 BESIDE = ("README.md", "corpus.json", "manifest.jsonl")

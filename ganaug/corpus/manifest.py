@@ -1,11 +1,8 @@
 """manifest.jsonl: one line per image."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import numpy as np
 
 
 @dataclass(frozen=True)
@@ -29,8 +26,3 @@ class Line:
     def to_json(self) -> str:
         """The line with its line feed."""
         return json.dumps(asdict(self)) + "\n"
-
-
-def pixel_sha256(image: np.ndarray) -> str:
-    """sha256 of the shape and pixels of uint8 [C, H, W], the same that LabeledImages.hashes gives."""
-    return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()

@@ -14,10 +14,10 @@ from joblib import Parallel, delayed
 from ganaug.corpus.card import XMP, data_card, describe
 from ganaug.corpus.check import check_corpus
 from ganaug.corpus.layout import file_names
-from ganaug.corpus.manifest import Line, pixel_sha256
+from ganaug.corpus.manifest import Line
 from ganaug.errors import CorpusError, DataError, OutputError
 from ganaug.files import is_taken, new_folder, read_file, require_new, require_room, sealed_json
-from ganaug.images import encode_png
+from ganaug.images import encode_png, pixel_sha256
 from ganaug.synthesis.pool import render, require_counts
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from ganaug.data.labeled import LabeledImages as LabeledImages
 from ganaug.data.labeled import align as align
 from ganaug.data.labeled import require_images as require_images
 from ganaug.data.overlap import duplicates as duplicates
+from ganaug.data.overlap import monotonous as monotonous
 from ganaug.data.overlap import near_duplicates as near_duplicates
 from ganaug.data.overlap import shared as shared
 from ganaug.data.sources import load as load

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from ganaug.data.labels import require_names
-from ganaug.data.listing import Listing
+from ganaug.data.listing import Listing, first_few
 from ganaug.errors import DataError
 from ganaug.files import parse_json, read_file
 from ganaug.images import SUFFIXES, Picture, printable
@@ -15,7 +15,6 @@ from ganaug.images import SUFFIXES, Picture, printable
 SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 IGNORED = (".", "Thumbs.db", "desktop.ini", "__pycache__", "__MACOSX")  # how the names of such entries begin
 NOT_FOLLOWED = "links to folders are not followed"
-NAMED = 3  # entries in a sentence
 CARD = 16 * 2**20  # bytes of a corpus.json, at most
 
 
@@ -190,4 +189,4 @@ def _left_out(root: Path, top: Entries, inside: list[Entries], files: list[list[
 
 def _names(paths: Iterable[Path], root: Path) -> str:
     names = [printable(path.relative_to(root).as_posix()) for path in paths]
-    return ", ".join(names[:NAMED] + [f"and {len(names) - NAMED} more"] * (len(names) > NAMED))
+    return ", ".join(first_few(names, len(names)))

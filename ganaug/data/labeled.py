@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ganaug.data.labels import require_names
 from ganaug.data.memory import allocate
 from ganaug.errors import DataError
+from ganaug.images import pixel_sha256
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,7 @@ class LabeledImages:
     @cached_property
     def hashes(self) -> list[str]:
         """sha256 of each image's shape and pixels, [N]."""
-        prefix = repr(self.shape).encode()
-        return [
-            hashlib.sha256(prefix + np.ascontiguousarray(image).tobytes()).hexdigest() for image in self.images.numpy()
-        ]
+        return [pixel_sha256(image) for image in self.images.numpy()]
 
     @cached_property
     def fingerprint(self) -> str:

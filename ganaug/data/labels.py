@@ -49,9 +49,18 @@ def require_names(source: str, classes: Sequence[str]) -> None:
     Raises:
         DataError: A name has a control character, a line's end or half of a surrogate pair; it is named.
     """
-    odd = [name for name in classes if any(unicodedata.category(c) in UNFIT for c in name)]
+    odd = [name for name in classes if not is_one_line(name)]
     if odd:
         raise DataError(f"{source}: class names must be text on one line, got {odd[0]!r}; rename the class")
+
+
+def is_one_line(name: str) -> bool:
+    r"""Whether a name is text that a file can hold and a terminal merely shows.
+
+    >>> is_one_line("T-shirt/top"), is_one_line("red\n"), is_one_line("\x1b[31m")
+    (True, False, False)
+    """
+    return not any(unicodedata.category(character) in UNFIT for character in name)
 
 
 def _plain(source: str, labels: Any) -> np.ndarray:

@@ -73,7 +73,11 @@ class _Chosen(Sequence[Picture]):
 
 
 def decode(
-    listing: Listing, size: tuple[int, int] | None, channels: int | None, skip_bad: bool = False
+    listing: Listing,
+    size: tuple[int, int] | None,
+    channels: int | None,
+    skip_bad: bool = False,
+    facts: list[Facts] | None = None,
 ) -> LabeledImages:
     """Decode a listing to images of one size, after a look at every picture.
 
@@ -84,13 +88,14 @@ def decode(
         size: (height, width) in px; None where all images have one.
         channels: 1, 3 or 4; None for what most images have.
         skip_bad: Whether to leave out pictures that cannot be used, up to 1 % of all.
+        facts: What `scan` gave, where that look was taken already.
 
     Raises:
         DataError: Pictures cannot be used, a class has none, or sizes differ without `size`.
     """
     for sentence in listing.left_out:
         log.warning("%s: %s", listing.source, sentence)
-    listing, facts = _usable(listing, scan(listing), skip_bad)
+    listing, facts = _usable(listing, scan(listing) if facts is None else facts, skip_bad)
     if not facts:
         raise DataError(f"{listing.source}: must have an image, got none; add some")
     size = size or _common_size(listing, facts)
@@ -123,7 +128,7 @@ def _usable(listing: Listing, facts: list[Facts], skip_bad: bool) -> tuple[Listi
             log.log(logging.INFO if few and skip_bad else logging.WARNING, "%s", sentence)
     if not (few and skip_bad):
         raise DataError(_refusal(listing, sentences, len(bad), few, skip_bad))
-    names = ", ".join(_some([listing.names[i] for i in bad[:NAMED]], len(bad)))
+    names = ", ".join(first_few([listing.names[i] for i in bad[:NAMED]], len(bad)))
     log.warning("%s: %d of %d images cannot be used and are left out: %s", listing.source, len(bad), len(facts), names)
     good = sorted(set(range(len(facts))) - set(bad))
     return listing.subset(good), [facts[i] for i in good]
@@ -137,12 +142,16 @@ def _refusal(listing: Listing, sentences: list[str], count: int, few: bool, skip
     which = f"all but {MAX_BAD} % of the" if skip_bad else "all"
     return (
         f"{listing.source}: {which} images must be usable, got {count} of {len(listing)} that are not "
-        f"({'; '.join(_some(sentences, count))}); {fix}"
+        f"({'; '.join(first_few(sentences, count))}); {fix}"
     )
 
 
-def _some(first: list[str], count: int) -> list[str]:
-    """The first of `count` things, and how many more there are."""
+def first_few(first: list[str], count: int) -> list[str]:
+    """The first NAMED of `count` things, and how many more there are.
+
+    >>> first_few(["a", "b", "c", "d"], 9)
+    ['a', 'b', 'c', 'and 6 more']
+    """
     return [*first[:NAMED], f"and {count - NAMED} more"] if count > NAMED else first
 
 

@@ -1,7 +1,7 @@
 """Images that two sets share: pixel for pixel, or all but for coding, resizing, faint noise and flips."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -38,11 +38,35 @@ def duplicates(data: LabeledImages) -> tuple[list[list[int]], list[list[int]]]:
         >>> duplicates(load("sklearn:digits").subset([5, 1, 5]))
         ([[0, 2]], [])
     """
+    return repeated(data.hashes, data.targets)
+
+
+def repeated(hashes: Sequence[str], labels: Sequence[int]) -> tuple[list[list[int]], list[list[int]]]:
+    """The same of hashes, before anything is decoded to one form; an empty one, of what cannot be read, equals none.
+
+    >>> repeated(["a", "b", "a", "", ""], [0, 0, 1, 0, 0])
+    ([[0, 2]], [[0, 2]])
+    """
     by_hash: dict[str, list[int]] = defaultdict(list)
-    for i, h in enumerate(data.hashes):
-        by_hash[h].append(i)
-    equal, labels = [group for group in by_hash.values() if len(group) > 1], data.targets
+    for i, h in enumerate(hashes):
+        if h:
+            by_hash[h].append(i)
+    equal = [group for group in by_hash.values() if len(group) > 1]
     return equal, [group for group in equal if len({labels[i] for i in group}) > 1]
+
+
+def monotonous(data: LabeledImages) -> list[str]:
+    """The classes of several images that all show one and the same: all that can be learned of them is that image.
+
+    Example:
+        >>> from ganaug.data import load
+        >>> monotonous(load("sklearn:digits").subset([0, 0, 1, 2]))
+        []
+    """
+    shown: list[set[str]] = [set() for _ in data.classes]
+    for digest, label in zip(data.hashes, data.targets, strict=True):
+        shown[label].add(digest)
+    return [data.classes[k] for k, n in enumerate(data.counts.tolist()) if n > 1 == len(shown[k])]
 
 
 def near_duplicates(test: LabeledImages, train: LabeledImages) -> list[tuple[int, int, float]]:

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from ganaug.errors import GanaugError
 from ganaug.files import cache_folder, read_file, replace_file
-from ganaug.images import Header, Picture, PictureError, convert, from_pil, printable, reading, upright
+from ganaug.images import Header, Picture, PictureError, convert, from_pil, pixel_sha256, printable, reading, upright
 
 if TYPE_CHECKING:
     from ganaug.data.listing import Listing
@@ -99,12 +99,7 @@ def look(picture: Picture) -> Facts:
             low, high = float(stored.min()), float(stored.max())
     except PictureError as error:
         return Facts(header, problem=error.problem)
-    return Facts(header, pixel_hash(pixels), low, high, plain=bool((pixels == pixels[:, :1, :1]).all()))
-
-
-def pixel_hash(pixels: np.ndarray) -> str:
-    """sha256 of the shape and pixels of uint8 [C, H, W]."""
-    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+    return Facts(header, pixel_sha256(pixels), low, high, plain=bool((pixels == pixels[:, :1, :1]).all()))
 
 
 def each(work: Callable[[int], Any], count: int) -> list[Any]:

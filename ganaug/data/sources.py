@@ -18,9 +18,9 @@ from ganaug.data.rows import Rows
 from ganaug.data.vision import VISION, list_vision
 from ganaug.errors import DataError
 from ganaug.images import MIN_SIDE, MODES, to_pil
+from ganaug.recipe import MAX_SIDE
 
 DIGITS = "sklearn:digits"
-MAX_SIDE = 4096  # px, as of any network here
 KNOWN = (
     "a folder with one sub-folder per class",
     f"{DIGITS}[:train|test]",

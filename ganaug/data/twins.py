@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ganaug.data.labeled import LabeledImages, align
 from ganaug.data.overlap import RIVALS, near_duplicates, opaque, stand_out
-from ganaug.data.splits import hold_out
 
 LOOKED_AT = 2000  # held-out images; of more a random sample tells the share
 PAIRS = 100_000  # compared for overlapping crops, which takes seconds
@@ -44,23 +43,22 @@ class Twins:
         return sum(self.per_class.values())
 
 
-def near_twins(data: LabeledImages, other: LabeledImages | None = None, fraction: float = 0.2) -> Twins:
+def near_twins(train: LabeledImages, held: LabeledImages) -> Twins:
     """Look for near twins on both sides of a split.
 
     Args:
-        data: The training images; with `other` None they are cut as `train` would cut them.
-        other: Validation or test images of the same size, channels and classes.
-        fraction: The share to hold out where `other` is None.
+        train: The training images.
+        held: Validation or test images of the same size, channels and classes.
 
     Raises:
-        DataError: `other` has other classes, or nothing can be held out.
+        DataError: `held` has other classes.
 
     Example:
         >>> from ganaug.data import load
-        >>> near_twins(load("sklearn:digits")).count
+        >>> near_twins(load("sklearn:digits:train"), load("sklearn:digits:test")).count
         0
     """
-    train, held = hold_out(data, fraction) if other is None else (data, align(other, data))
+    held = align(held, train)
     if len(held) > LOOKED_AT:
         held = held.subset(torch.randperm(len(held), generator=torch.Generator().manual_seed(0))[:LOOKED_AT])
     copies, crops = near_duplicates(held, train), overlapping_crops(held, train)

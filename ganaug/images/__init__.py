@@ -21,6 +21,7 @@ from ganaug.images.pixels import encode_png as encode_png
 from ganaug.images.pixels import fit as fit
 from ganaug.images.pixels import from_pil as from_pil
 from ganaug.images.pixels import grid as grid
+from ganaug.images.pixels import pixel_sha256 as pixel_sha256
 from ganaug.images.pixels import to_float as to_float
 from ganaug.images.pixels import to_pil as to_pil
 from ganaug.images.pixels import to_uint8 as to_uint8

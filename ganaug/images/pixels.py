@@ -1,11 +1,17 @@
 """Pixels in memory: conversion between uint8 and [-1, 1], PIL images, PNG bytes and grids."""
 
+import hashlib
 import io
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+
+
+def pixel_sha256(image: np.ndarray) -> str:
+    """sha256 of the shape and pixels of uint8 [C, H, W]: equal for equal images, wherever they came from."""
+    return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 def to_float(images: Tensor) -> Tensor:

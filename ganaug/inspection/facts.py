@@ -4,9 +4,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ganaug.data import LabeledImages
+from ganaug.data.listing import decode
 from ganaug.data.scan import scan
-from ganaug.data.sources import list_pictures, load
+from ganaug.data.sources import list_pictures
 from ganaug.errors import GanaugError
 from ganaug.inspection.cost import cost_of
 from ganaug.inspection.problems import Look, problems_decoded, problems_of
@@ -44,7 +44,7 @@ def inspect(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     listing = list_pictures(source, recipe.data.groups)
     look = Look(listing, scan(listing))
-    todo, refused = _plan(source, recipe, val, device)
+    todo, refused = _plan(look, recipe, val, device)
     counts, headers = Counter(listing.labels), [fact.header for fact in look.facts if not fact.problem]
     return {
         "source": listing.source,
@@ -59,10 +59,11 @@ def inspect(
     }
 
 
-def _plan(source: str | Path, recipe: Recipe, val: Val, device: str) -> tuple[Plan | None, str | None]:
+def _plan(look: Look, recipe: Recipe, val: Val, device: str) -> tuple[Plan | None, str | None]:
     """What `train` would do, or the sentence with which it would refuse."""
+    asked = recipe.data
     try:
-        data: LabeledImages = load(source, **dict(recipe.data))
+        data = decode(look.listing, asked.resolution, asked.channels, asked.skip_bad, look.facts)
         return plan(data, recipe, val=val, device=device), None
     except GanaugError as error:
         return None, str(error)

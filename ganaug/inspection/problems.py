@@ -1,15 +1,16 @@
 """What may go wrong with a set, found before it does: each problem with its files and the way out."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ganaug.data import LabeledImages
+from ganaug.data import LabeledImages, monotonous
 from ganaug.data.conversions import STRIP, TRAITS
 from ganaug.data.listing import MAX_BAD, Listing
+from ganaug.data.overlap import repeated
 from ganaug.data.scan import Facts
+from ganaug.run.planning import FEW
 
-FEW = 20  # images of a class below which a generator may learn them by heart
 IMBALANCE = 10  # times the smallest class
 NAMED = 20  # files kept with a problem
 
@@ -38,7 +39,7 @@ class Look:
     """A listing and what the scan saw of each of its pictures."""
 
     listing: Listing
-    facts: Sequence[Facts]
+    facts: list[Facts]
 
     def names(self, which: Callable[[Facts], bool]) -> list[str]:
         """The usable pictures of which something is true."""
@@ -75,9 +76,7 @@ def problems_decoded(data: LabeledImages) -> Iterator[Problem]:
     """What only the images at their final size and channels show."""
     if data.shape[0] == 3 and all(bool((image == image[:1]).all()) for image in data.images):
         yield Problem("gray stored as colour", len(data), "--set data.channels=1 learns faster")
-    parts = [data.images[data.labels == label] for label in range(data.num_classes)]
-    named = zip(data.classes, parts, strict=True)
-    same = [name for name, part in named if len(part) > 1 and bool((part == part[:1]).all())]
+    same = monotonous(data)
     if same:
         way = "a generator can only repeat it"
         yield Problem("classes of one image over and over", len(same), way, same[:NAMED], serious=True)
@@ -94,14 +93,9 @@ def _unreadable(look: Look) -> Iterator[Problem]:
 
 def _copies(look: Look) -> Iterator[Problem]:
     """The same pixels more than once: in several classes, where no label is right, or within one."""
-    groups: dict[str, list[int]] = defaultdict(list)
-    for i, fact in enumerate(look.facts):
-        if not fact.problem:
-            groups[fact.sha256].append(i)
     names, labels = look.listing.names, look.listing.labels
-    repeated = [group for group in groups.values() if len(group) > 1]
-    conflicting = [group for group in repeated if len({labels[i] for i in group}) > 1]
-    within = [group for group in repeated if len({labels[i] for i in group}) == 1]
+    equal, conflicting = repeated([fact.sha256 for fact in look.facts], labels)
+    within = [group for group in equal if group not in conflicting]
     for kind, found, way in (
         ("the same image in several classes", conflicting, "no label is right; remove all but one"),
         ("copies within a class", within, "kept on one side of each split"),

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from ganaug.data import Batches, LabeledImages, load
+from ganaug.data import Batches, LabeledImages, listed, load, monotonous
 from ganaug.errors import DivergedError, InterruptedRun
 from ganaug.files import sole_writer
 from ganaug.recipe import Recipe, load_recipe
@@ -117,7 +117,12 @@ def _announce(todo: Plan, out: Path) -> None:
     for line in (*todo.choices, todo.networks):
         log.info("%s", line)
     warn_of_other_machine(todo, out)
-    warn_of_equal_images(todo.train)
+    equal = monotonous(todo.train)
+    if equal:
+        log.warning(
+            "%s: all images are equal in class %s; its synthetic images will be so, too",
+            *(todo.train.source, listed(equal, 8)),
+        )
 
 
 def surviving(
@@ -141,17 +146,6 @@ def surviving(
                     stopped[0],
                 ) from fault
             rescue(fault, keeper, batches)
-
-
-def warn_of_equal_images(data: LabeledImages) -> None:
-    """Name the classes that show one image again and again: all that can be learned of them is that image."""
-    shown: list[set[str]] = [set() for _ in data.classes]
-    for digest, label in zip(data.hashes, data.labels.tolist(), strict=True):
-        shown[label].add(digest)
-    equal = [data.classes[k] for k, n in enumerate(data.counts.tolist()) if n > 1 == len(shown[k])]
-    if equal:
-        names = ", ".join(map(repr, equal[:8])) + (f" and {len(equal) - 8} more" if len(equal) > 8 else "")
-        log.warning("%s: all images are equal in class %s; its synthetic images will be so, too", data.source, names)
 
 
 def status(progress: Progress, rate: float) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, NonNegativeInt, ValidationError
 
 from ganaug.checkpoint import (
     ANOTHER,
+    checkpoint_steps,
     dump_module,
     dump_optimizer,
     folder_of,
@@ -18,6 +18,7 @@ from ganaug.checkpoint import (
     load_module,
     load_optimizer,
     read_checkpoint,
+    remove_checkpoint,
     save_checkpoint,
 )
 from ganaug.errors import DiskFullError, ModelError
@@ -131,14 +132,13 @@ class Keeper:
         payload = read_checkpoint(root, due) if due else None
         for step in self.kept():
             if step > due:  # or the run would be resumed there, and meet the same fault again
-                _drop(folder_of(root, step))
+                remove_checkpoint(root, step)
         self._fill(due, payload) if payload else self.record.cut(0)
         self.state.faults = faults
 
     def kept(self) -> list[int]:
         """The steps of the checkpoints, oldest first."""
-        names = (path.name.removeprefix("step-") for path in (self.out / "checkpoints").glob("step-*"))
-        return sorted(int(name) for name in names if name.isdecimal())
+        return checkpoint_steps(self.out / "checkpoints")
 
     def _due(self) -> list[int]:
         """Those that were saved because it was time, and not because a signal came."""
@@ -179,11 +179,6 @@ def _numbers(where: Path, payload: dict[str, bytes]) -> Numbers:
         return Numbers.model_validate_json(payload["state.json"])
     except ValidationError as error:
         raise ModelError(f"{where / 'state.json'} must be as it was written, got another; {ANOTHER}") from error
-
-
-def _drop(folder: Path) -> None:
-    """Rename first, so that no half-deleted checkpoint is ever seen."""
-    shutil.rmtree(folder.rename(folder.with_name(f".del-{folder.name}")), ignore_errors=True)
 
 
 def save_grid(todo: Plan, state: GanState, path: Path) -> None:

@@ -9,10 +9,12 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ganaug.checkpoint import ANOTHER, MANIFEST, Entry, load_module, read_listed, read_manifest
+from ganaug.data.labels import is_one_line
 from ganaug.errors import ModelError
 from ganaug.files import LIMIT, parse_json
 from ganaug.images import MODES, printable
 from ganaug.nets import NETS
+from ganaug.recipe import Side
 
 CARD, WEIGHTS = "generator.json", "generator.safetensors"
 HEADER_LIMIT = 2**20  # bytes of the names of the tensors
@@ -25,16 +27,11 @@ def _known_channels(channels: int) -> int:
     return channels
 
 
-def _is_text(name: str) -> bool:
-    """Whether no half of a surrogate pair is in it, which no file can hold."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
-
-
 def _distinct(classes: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(classes)) < len(classes):
         raise ValueError("class names must differ")
-    if any("\0" in name or not _is_text(name) for name in classes):
-        raise ValueError("class names must be text without NUL")
+    if not all(map(is_one_line, classes)):
+        raise ValueError("class names must be text on one line")
     return classes
 
 
@@ -47,7 +44,6 @@ def _with_splits(provenance: dict[str, Any]) -> dict[str, Any]:
 
 
 Channels = Annotated[int, AfterValidator(_known_channels)]
-Side = Annotated[int, Field(ge=8, le=4096)]
 Classes = Annotated[tuple[str, ...], Field(min_length=2, max_length=100_000), AfterValidator(_distinct)]
 Label = Annotated[int, Field(ge=0, lt=100_000)]
 
