@@ -60,8 +60,8 @@ def monotonous(data: LabeledImages) -> list[str]:
 
     Example:
         >>> from ganaug.data import load
-        >>> monotonous(load("sklearn:digits").subset([0, 0, 1, 2]))
-        []
+        >>> monotonous(load("sklearn:digits").subset([0, 0, 2, 3]))
+        ['6']
     """
     shown: list[set[str]] = [set() for _ in data.classes]
     for digest, label in zip(data.hashes, data.targets, strict=True):
