@@ -1,12 +1,12 @@
 # `make demo` tells the whole story in minutes; `make test` shows that it works. Both install what they need into .venv.
-# For contributors: `make check`, `make test-slow`. Another interpreter: `make test PYTHON=python3.12`.
+# For contributors: `make check`, `make test-slow`, `make bench` (minutes). Another interpreter: `make test PYTHON=python3.12`.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --editable
 
-.PHONY: demo test test-slow check
+.PHONY: demo test test-slow check bench
 
 demo: $(VENV)/.user
 	@if [ -d ganaug-demo/data/train ]; then echo "replacing the last demo in ./ganaug-demo"; rm -rf ganaug-demo; fi
@@ -23,6 +23,9 @@ check: $(VENV)/.developer
 	@$(BIN)/ruff check
 	@$(BIN)/pyright
 
+bench: $(VENV)/.bench
+	@$(BIN)/python recipes/bench.py
+
 $(VENV)/.user: pyproject.toml | $(BIN)/pip
 	@echo "installing ganaug into $(VENV) (minutes, the first time)"
 	@$(INSTALL) .
@@ -32,6 +35,11 @@ $(VENV)/.developer: pyproject.toml | $(BIN)/pip
 	@echo "installing ganaug and its development tools into $(VENV) (minutes, the first time)"
 	@$(INSTALL) '.[dev]'
 	@touch $(VENV)/.user $@
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/pip
+	@echo "installing ganaug and the peers it is timed against into $(VENV)"
+	@$(INSTALL) '.[bench]'
+	@touch $@
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ganaug needs Python 3.11 or newer: make PYTHON=...")'

@@ -87,13 +87,17 @@ class Train(Table):
 class Measure(Table):
     """How the gain is measured."""
 
-    metric: Literal["accuracy", "balanced_accuracy"] = "accuracy"
+    classifier: str = "small"  # or "torchvision:NAME"
+    encoder: str = "own"  # of the distances; or "pixels", "random", "inception:FILE"
+    metric: Literal["accuracy", "balanced_accuracy"] | None = None  # None: balanced where classes are unbalanced
     margin: Positive = 0.01  # differences within +- margin count as none
     fractions: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)] = (
+        0.1,
         0.25,
         0.5,
+        0.7,
     )  # synthetic share of each batch
-    steps: Count | None = None  # optimiser steps of every classifier, the same in each arm
+    steps: Count | None = None  # optimiser steps of every classifier; None: where validation stops rising
 
 
 class Recipe(Table):

@@ -134,6 +134,15 @@ TABLE = {
     "other groups": (MEASURE + "--set data.groups=a+", "data.groups = '' as in its run, got 'a+'"),
     "other size": (MEASURE + "--set data.resolution=9", "data.resolution = (8, 8) as in its run, got (9, 9)"),
     "no seeds": (MEASURE + "--seeds 0", "--seeds must be 1 or more, got 0"),
+    "unknown classifier": (MEASURE + "--set measure.classifier=resnet18", "must be small or torchvision:NAME"),
+    "unknown encoder": (MEASURE + "--set measure.encoder=vgg", "'vgg'"),
+    "a model and a corpus": (MEASURE.replace("{w}/run", "{w}/run {w}/fresh"), "one corpus, or one model or several"),
+    "corpus of other classes": (
+        MEASURE.replace("{w}/run", "{w}/others"),
+        "others: classes must be",
+        "'cat' is missing",
+    ),
+    "unknown arms": (MEASURE + "--arms long", "'--arms'", "ganaug measure --help"),
     "unknown metric": (MEASURE + "--set measure.metric=f1", "measure.metric must be", "got 'f1'"),
     # the command itself
     "unknown command": ("trian {w}/good", "no such command 'trian'; did you mean 'train'; see `ganaug --help`"),

@@ -1,26 +1,29 @@
-"""The downstream classifier, its batches, its classical augmentation and the encoder made from it."""
+"""The downstream classifier, its networks, its batches and the encoder made from it."""
+
+import math
+from itertools import pairwise
 
 import pytest
 import torch
+from torch import nn
 
 from ganaug.data import LabeledImages, first_per_class, load
 from ganaug.errors import DataError
 from ganaug.measures import classifier
-from ganaug.measures.augment import AUGMENTATIONS, Augmentation, augment_images, mixup
 from ganaug.measures.classifier import (
     Classifier,
     accuracy,
-    build_classifier,
+    augmented_batches,
+    balancing_weights,
     features,
     fit_classifier,
+    initial,
     learning_rate,
-    mixed_batches,
     predict,
-    shuffled,
+    probabilities,
 )
 from ganaug.measures.features import fit_encoder
-
-REAL, SYNTHETIC = 0, 255  # pixel values that tell the two kinds apart
+from ganaug.measures.mixing import first_of_each_class, mixed_order, shuffled
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +36,9 @@ def test() -> LabeledImages:
     return load("sklearn:digits:test")
 
 
-def plain(n: int, value: int) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.full((n, 1, 8, 8), value, dtype=torch.uint8), torch.arange(n)
+def plain(n: int, channels: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """Grey images, each of a class of its own."""
+    return torch.full((n, channels, 8, 8), 128, dtype=torch.uint8), torch.arange(n)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -121,56 +125,182 @@ def test_learning_rate_rises_to_its_peak_and_ends_near_zero():
 
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.25, 1 / 3, 0.5, 1.0])
 def test_every_batch_holds_the_stated_fraction_of_synthetic_images(fraction):
-    batches = list(
-        mixed_batches(
-            *plain(50, REAL), plain(50, SYNTHETIC) if fraction else None, fraction, steps=30, batch_size=16, seed=0
-        )
-    )
-    counts = [int((images == SYNTHETIC).all((1, 2, 3)).sum()) for images, _ in batches]
-    assert len(counts) == 30 and all(len(images) == 16 for images, _ in batches)
-    assert all(abs(count - 16 * fraction) < 1 for count in counts)
-    assert sum(counts) == int(30 * 16 * fraction + 1e-9)
+    labels = torch.arange(50)
+    order = mixed_order(labels, labels, fraction, steps=30, batch_size=16, seed=0)
+    counts = (order >= 50).sum(1)
+    assert order.shape == (30, 16)
+    assert (counts - 16 * fraction).abs().max() < 1
+    assert counts.sum() == int(30 * 16 * fraction + 1e-9)
 
 
 def test_synthetic_images_take_the_place_of_real_ones_of_their_class_and_leave_the_others_in_order():
-    options = {"steps": 20, "batch_size": 16, "seed": 4}
-    alone = [labels for _, labels in mixed_batches(*plain(50, REAL), None, 0.0, **options)]
-    mixed = mixed_batches(*plain(50, REAL), plain(50, SYNTHETIC), 0.25, **options)
-    for base, (images, labels) in zip(alone, mixed, strict=True):
-        assert torch.equal(base, labels)
-        assert (images[:4] == SYNTHETIC).all() and (images[4:] == REAL).all()
+    labels, other = torch.arange(50), torch.arange(100) % 50
+    alone, mixed = (mixed_order(labels, other, f, steps=20, batch_size=16, seed=4) for f in (0.0, 0.25))
+    assert torch.equal(labels[alone], torch.cat([labels, other])[mixed])
+    assert (mixed[:, :4] >= 50).all() and torch.equal(mixed[:, 4:], alone[:, 4:])
 
 
 def test_every_synthetic_image_of_a_class_is_used_before_any_comes_twice():
-    images, labels = torch.arange(40, dtype=torch.uint8).view(40, 1, 1, 1).expand(40, 1, 8, 8), torch.arange(40) % 5
-    real = torch.full((50, 1, 8, 8), REAL, dtype=torch.uint8), torch.arange(50) % 5
-    batches = mixed_batches(*real, (images, labels), 0.5, steps=10, batch_size=16, seed=0)
-    used = torch.bincount(torch.cat([batch[:8, 0, 0, 0].long() for batch, _ in batches]), minlength=40)
+    labels, other = torch.arange(50) % 5, torch.arange(40) % 5
+    order = mixed_order(labels, other, 0.5, steps=10, batch_size=16, seed=0)
+    used = torch.bincount(order[order >= 50] - 50, minlength=40)
     assert used.sum() == 80
     for k in range(5):
-        assert used[labels == k].max() - used[labels == k].min() <= 1
+        assert used[other == k].max() - used[other == k].min() <= 1
 
 
 def test_a_class_without_synthetic_images_is_refused():
     with pytest.raises(DataError, match="must cover every class of the real ones, got none of class"):
-        list(mixed_batches(*plain(50, REAL), plain(30, SYNTHETIC), 0.5, steps=10, batch_size=16, seed=0))
+        mixed_order(torch.arange(50), torch.arange(30), 0.5, steps=10, batch_size=16, seed=0)
+
+
+def test_fits_of_one_seed_see_the_same_real_images_under_the_same_augmentation_whatever_the_fraction(train):
+    images, labels = torch.cat([train.images[:100], 255 - train.images[:100]]), train.labels[:100].repeat(2)
+    order = torch.stack([mixed_order(labels[:100], labels[100:], f, steps=6, batch_size=32, seed=3) for f in (0, 0.5)])
+    alone, mixed = (list(augmented_batches(images, labels, part[None], (3,), "affine+flip", 10)) for part in order)
+    for (before, _), (after, _) in zip(alone, mixed, strict=True):
+        assert torch.equal(before[16:], after[16:])
+        assert (before[:16] != after[:16]).any((1, 2, 3)).all()
+
+
+def test_subsets_of_each_class_are_nested_and_differ_between_seeds(train):
+    sizes = (1, 5, 20, 10_000)
+    small, *_, whole = subsets = [set(first_of_each_class(train.labels, n, seed=1).tolist()) for n in sizes]
+    assert all(a < b for a, b in pairwise(subsets))
+    assert len(small) == 10 and len(whole) == len(train)
+    assert torch.equal(train.labels[first_of_each_class(train.labels, 5, seed=1)].bincount(), torch.full((10,), 5))
+    assert subsets[2] != set(first_of_each_class(train.labels, 20, seed=2).tolist())
 
 
 @pytest.mark.parametrize("fraction", [0.5, -0.1, 1.5])
 def test_a_fraction_out_of_range_or_without_images_is_refused(fraction):
     with pytest.raises(DataError, match=r"fraction must lie in \[0, 1\], and be 0 without synthetic images, got"):
-        fit_classifier(*plain(4, REAL), num_classes=4, steps=1, seed=0, fraction=fraction)
+        fit_classifier(*plain(4), num_classes=4, steps=1, seed=0, fraction=fraction)
 
 
 def test_synthetic_images_of_another_shape_are_refused():
-    other = torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.arange(4)
     with pytest.raises(DataError, match=r"synthetic images must be \[C, H, W\] = \[1, 8, 8\] .* got \[3, 8, 8\]"):
-        fit_classifier(*plain(4, REAL), num_classes=4, steps=1, seed=0, synthetic=other, fraction=0.5)
+        fit_classifier(*plain(4), num_classes=4, steps=1, seed=0, synthetic=plain(4, channels=3), fraction=0.5)
 
 
 def test_an_unknown_augmentation_is_refused_by_name():
     with pytest.raises(DataError, match=r"augment must be one of none, shift, .* got 'rotate'"):
-        fit_classifier(*plain(4, REAL), num_classes=4, steps=1, seed=0, augment="rotate")
+        fit_classifier(*plain(4), num_classes=4, steps=1, seed=0, augment="rotate")
+
+
+# --- classes that count more
+
+
+def test_weighted_classes_have_a_mean_weight_of_1_over_the_images():
+    labels = torch.tensor([0] * 30 + [1] * 10 + [3] * 2)
+    weights = balancing_weights(labels, 4)
+    assert weights[labels].mean() == pytest.approx(1)
+    assert (weights * labels.bincount())[[0, 1, 3]].tolist() == pytest.approx([14.0] * 3)
+
+
+def test_weights_raise_the_recall_of_rare_classes(train, test):
+    rare = torch.cat([(train.labels == k).nonzero().squeeze(1)[: 4 if k in (3, 8) else 40] for k in range(10)])
+    images, labels = train.images[rare], train.labels[rare]
+    of_rare = (test.labels == 3) | (test.labels == 8)
+
+    def recall(weights: torch.Tensor | None) -> float:
+        model = fit_classifier(images, labels, num_classes=10, steps=80, seed=0, augment="shift", class_weights=weights)
+        return accuracy(model, test.images[of_rare], test.labels[of_rare])
+
+    assert recall(balancing_weights(labels, 10)) > recall(None) + 0.3
+
+
+# --- other networks
+
+
+@pytest.mark.parametrize(("steps", "share"), [(8, 0.5), pytest.param(30, 0.9, marks=pytest.mark.slow)])
+def test_resnet18_of_torchvision_learns_8_px_digits(train, test, steps, share):
+    state = torch.random.get_rng_state()
+    model = fit_digits(train, steps=steps, classifier="torchvision:resnet18")
+    assert accuracy(model, test.images, test.labels) > share
+    assert torch.equal(torch.random.get_rng_state(), state), "the global generator moved"
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (4, 20, 40)])
+def test_torchvision_networks_take_any_channels_and_their_start_follows_the_seed(shape):
+    first, again, other = (initial(shape, 3, seed, "torchvision:mobilenet_v3_small") for seed in (0, 0, 1))
+    images = torch.randn(2, *shape, generator=generator())
+    assert first.eval()(images).shape == (2, 3)
+    assert torch.equal(first(images), again.eval()(images))
+    assert not torch.equal(first(images), other.eval()(images))
+
+
+def test_dropout_follows_the_seed_too(train):
+    first, again = (fit_digits(train, steps=3, classifier=with_dropout) for _ in range(2))
+    assert torch.equal(predict(first, train.images), predict(again, train.images))
+
+
+def with_dropout(shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+    first = nn.Linear(math.prod(shape), 256)
+    return nn.Sequential(nn.Flatten(), first, nn.ReLU(), nn.Dropout(), nn.Linear(256, num_classes))
+
+
+def test_the_users_own_network_is_trained(train, test):
+    model = fit_digits(train, steps=100, classifier=with_dropout)
+    assert isinstance(model, nn.Sequential) and not model.training
+    assert accuracy(model, test.images, test.labels) > 0.8
+    assert probabilities(model, test.images).sum(1) == pytest.approx(torch.ones(len(test)), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["torchvision:resnet19", "resnet18", "torchvision:fcn_resnet50"])
+def test_an_unknown_network_is_refused_with_a_suggestion(name):
+    with pytest.raises(DataError, match=r"classifier must be small or torchvision:NAME, got '.*'; try torchvision:\w+"):
+        fit_classifier(*plain(4), num_classes=4, steps=1, seed=0, classifier=name)
+
+
+@pytest.mark.parametrize(
+    ("layers", "got"),
+    [
+        ([nn.Flatten(), nn.Linear(64, 5)], r"got \[2, 5\]"),
+        ([nn.Conv2d(1, 4, 1)], r"got \[2, 4, 8, 8\]"),
+        ([nn.Flatten(), nn.Linear(63, 4)], "got mat1 and mat2 shapes cannot be multiplied"),
+        ([nn.Flatten(), nn.Linear(64, 4), nn.Threshold(1e9, math.nan)], "got NaN or infinity"),
+    ],
+)
+def test_a_network_without_finite_logits_for_each_class_is_refused(layers, got):
+    with pytest.raises(DataError, match=rf"must map images \[1, 8, 8\] to finite logits \[N, 4\], {got}.*; choose an"):
+        fit_classifier(*plain(4), num_classes=4, steps=1, seed=0, classifier=lambda *_: nn.Sequential(*layers))
+
+
+@pytest.mark.parametrize("made", [nn.Flatten(), len])
+def test_what_is_no_network_with_weights_is_refused(made):
+    with pytest.raises(DataError, match="must give a network with weights, got"):
+        fit_classifier(*plain(4), num_classes=4, steps=1, seed=0, classifier=lambda *_: made)
+
+
+def test_a_network_that_a_callable_gives_twice_is_trained_afresh(train):
+    network = with_dropout((1, 8, 8), 10)
+    first, again = (fit_digits(train, steps=5, classifier=lambda *_: network) for _ in range(2))
+    assert torch.equal(predict(first, train.images), predict(again, train.images))
+    assert first is not network
+
+
+class WithAuxiliary(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(64, 4)
+
+    def forward(self, x: torch.Tensor):
+        logits = self.head(x.flatten(1))
+        return (logits, logits) if self.training else logits
+
+
+def test_a_network_that_gives_more_than_logits_in_training_is_refused():
+    with pytest.raises(DataError, match=r"must map images \[1, 8, 8\] to finite logits \[N, 4\], got tuple"):
+        fit_classifier(*plain(4), num_classes=4, steps=1, seed=0, classifier=lambda *_: WithAuxiliary())
+
+
+def test_logits_that_leave_the_numbers_are_refused():
+    last = nn.Linear(64, 4)
+    nn.init.constant_(last.weight, math.nan)
+    model = nn.Sequential(nn.Flatten(), last)
+    with pytest.raises(DataError, match="logits of a classifier must be finite, got NaN"):
+        predict(model, plain(4)[0])
 
 
 # --- shapes
@@ -178,7 +308,8 @@ def test_an_unknown_augmentation_is_refused_by_name():
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 13), (1, 28, 28), (4, 64, 64), (3, 8, 200), (3, 97, 33)])
 def test_any_size_and_channels_give_logits_and_64_features(shape):
-    model = build_classifier(shape, 5, seed=0).eval()
+    model = initial(shape, 5, seed=0).eval()
+    assert isinstance(model, Classifier)
     images = torch.randint(0, 256, (3, *shape), dtype=torch.uint8, generator=generator())
     assert features(model, images).shape == (3, 64)
     assert predict(model, images).dtype == torch.int64
@@ -192,78 +323,6 @@ def test_predictions_do_not_depend_on_the_batch(train):
     parts = torch.cat([predict(model, part) for part in train.images[:600].split(7)])
     assert torch.equal(whole, parts)
     assert features(model, train.images[:0]).shape == (0, 64)
-
-
-# --- classical augmentation
-
-
-@pytest.mark.parametrize("name", AUGMENTATIONS)
-@pytest.mark.parametrize("shape", [(1, 8, 8), (4, 20, 30)])
-def test_every_policy_keeps_its_contract(name, shape):
-    policy, images = AUGMENTATIONS[name], (torch.rand(1, *shape, generator=generator()) * 2 - 1).repeat(40, 1, 1, 1)
-    before = images.clone()
-    once, again = (augment_images(images, policy, generator(1)) for _ in range(2))
-    assert once.shape == images.shape and once.dtype == torch.float32
-    assert once.min() >= -1.00001 and once.max() <= 1.00001
-    assert torch.equal(once, again) and torch.equal(images, before)
-    assert torch.equal(once, images) == (name == "none")
-    if name != "none":
-        assert len(torch.unique(once.flatten(1), dim=0)) >= 5, "images of one batch must differ"
-
-
-def one(**limits: float) -> torch.Tensor:
-    """A ramp from left to right, eight times, under a policy with one kind of change."""
-    ramp = torch.linspace(-1, 1, 16).expand(8, 1, 16, 16)
-    return augment_images(ramp, Augmentation(**limits), generator())  # type: ignore[arg-type]
-
-
-def test_shift_moves_whole_pixels_and_repeats_the_border():
-    ramp = torch.linspace(-1, 1, 16)
-    for image in one(shift=1 / 8):
-        row = image[0, 0]
-        moved = [ramp[(torch.arange(16) + by).clamp(0, 15)] for by in range(-2, 3)]
-        assert any(torch.allclose(row, candidate, atol=1e-5) for candidate in moved)
-
-
-def test_flip_mirrors_about_half_of_the_images():
-    images = torch.linspace(-1, 1, 16).expand(200, 1, 16, 16)
-    flipped = augment_images(images, Augmentation(flip=True), generator())
-    mirrored = torch.isclose(flipped, images.flip(3), atol=1e-5).all((1, 2, 3))
-    kept = torch.isclose(flipped, images, atol=1e-5).all((1, 2, 3))
-    assert (mirrored | kept).all()
-    assert 70 <= int(mirrored.sum()) <= 130
-
-
-def test_a_quarter_turn_turns_by_a_quarter_whatever_the_aspect():
-    images = torch.zeros(50, 1, 9, 21)
-    images[..., 4, 6:15] = 1.0  # a horizontal bar of nine pixels through the centre
-    turned = augment_images(images, Augmentation(rotation=90.0), generator())
-    assert (turned[..., 4, 10] > 0.9).all()
-    lengths = turned.sum((1, 2, 3))
-    assert lengths.min() > 7 and lengths.max() < 11, "a bar must keep its length"
-
-
-def test_transparency_is_moved_but_not_relit():
-    images = torch.full((20, 4, 8, 8), 0.25)
-    lit = augment_images(images, AUGMENTATIONS["affine"], generator())
-    assert torch.allclose(lit[:, 3], images[:, 3], atol=1e-5)
-    assert (lit[:, :3] - images[:, :3]).abs().amax((1, 2, 3)).min() > 0
-
-
-def test_one_at_a_time_changes_one_parameter_of_each_image():
-    images = torch.full((50, 1, 8, 8), 0.25)
-    lit = augment_images(images, AUGMENTATIONS["trivial"], generator())
-    changed = (lit - images).abs().amax((1, 2, 3)) > 1e-4
-    assert 0 < int(changed.sum()) < 25, "only brightness changes a plain image: one parameter in seven"
-
-
-def test_mixup_blends_images_and_targets_by_one_weight():
-    images, targets = torch.arange(4.0)[:, None, None, None].expand(4, 1, 8, 8), torch.eye(4)
-    mixed, soft = mixup(images, targets, 1.0, generator())
-    assert torch.allclose(soft.sum(1), torch.ones(4))
-    assert torch.allclose(mixed[:, 0, 0, 0], soft @ torch.arange(4.0), atol=1e-6)
-    assert (soft.max(1).values < 1).any()
-    assert mixup(images, targets, 0.0, generator())[0] is images
 
 
 # --- encoder

@@ -16,6 +16,7 @@ from ganaug.measures.fidelity import (
     nearest,
     prdc,
 )
+from ganaug.measures.variety import mean_min_cosine, vendi_score
 
 
 def normal(n: int, d: int, seed: int = 0) -> torch.Tensor:
@@ -50,6 +51,15 @@ def test_distances_match_golden_table(golden, name, to_train, to_test, kernel):
     assert frechet_distance(golden["train"], golden[name]) == pytest.approx(to_train, abs=1e-3)
     assert frechet_distance(golden["test"], golden[name]) == pytest.approx(to_test, abs=1e-3)
     assert kernel_distance(golden["test"], golden[name]) == pytest.approx(kernel, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "vendi", "cosine"),
+    [("good", 7.9078, 0.14844), ("copy", 7.8546, 0.00006), ("half", 7.8661, 0.07185), ("shrunk", 7.8126, 0.14865)],
+)
+def test_variety_matches_golden_table(golden, name, vendi, cosine):
+    assert vendi_score(golden[name]) == pytest.approx(vendi, abs=1e-4)
+    assert mean_min_cosine(golden[name], golden["train"]) == pytest.approx(cosine, abs=1e-5)
 
 
 def test_frechet_distance_of_a_shift_is_its_squared_length():
@@ -120,10 +130,52 @@ def test_prdc_equals_the_prdc_package(k):
     assert asdict(found) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("rows", [300, 40])
+def test_distances_equal_torch_fidelity(rows):
+    """Frechet to 1e-5, with its eigenvalues of the product of covariances; kernel to 1e-5, one block of all images."""
+    fid = pytest.importorskip("torch_fidelity.metric_fid")
+    kid = pytest.importorskip("torch_fidelity.metric_kid")
+    real, fake = normal(rows, 64) @ normal(64, 64, seed=1) / 8, normal(rows, 64, seed=2) + 0.3
+    statistics = [fid.fid_features_to_statistics(x) for x in (real, fake)]
+    expected = fid.fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert frechet_distance(real, fake) == pytest.approx(expected, rel=1e-5)
+    poly = {"kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None, "kid_kernel_poly_coef0": 1.0}
+    whole = kid.kid_features_to_metric(
+        real, fake, kid_subsets=1, kid_subset_size=rows, kid_kernel="poly", rng_seed=0, verbose=False, **poly
+    )["kernel_inception_distance_mean"]
+    assert kernel_distance(real, fake) == pytest.approx(whole, rel=1e-5)
+
+
+def test_precision_and_recall_equal_torch_fidelity():
+    package = pytest.importorskip("torch_fidelity.metric_prc")
+    real, fake = normal(300, 16), 0.8 * normal(250, 16, seed=1) + 0.2
+    expected = package.prc_features_to_metric(
+        fake, real, prc_neighborhood=5, prc_batch_size=100, save_cpu_ram=False, verbose=False
+    )
+    found = prdc(real, fake, 5)
+    assert found.precision == pytest.approx(expected["precision"], abs=1e-4)
+    assert found.recall == pytest.approx(expected["recall"], abs=1e-4)
+
+
+def test_frechet_distance_of_few_rows_is_that_of_many_repeated():
+    """The same Gaussian from fewer rows than columns, and from more, which takes the other way."""
+    few, other = normal(20, 32), normal(500, 32, seed=1)
+    many = few.repeat(4, 1)
+    stretched = few.mean(0) + (few - few.mean(0)) * ((len(few) - 1) / len(few) * len(many) / (len(many) - 1)) ** 0.5
+    assert frechet_distance(stretched, other) == pytest.approx(frechet_distance(many, other), rel=1e-6)
+
+
+def test_vendi_score_counts_equal_clusters():
+    directions = torch.eye(6).double()[[0, 0, 1, 1, 2, 2]]
+    assert vendi_score(directions * torch.arange(1, 7)[:, None]) == pytest.approx(3.0, abs=1e-9)
+    assert vendi_score(normal(50, 200)) == pytest.approx(vendi_score(torch.cat([normal(50, 200)] * 5)), rel=1e-6)
+
+
 def test_prdc_does_not_depend_on_the_chunks(monkeypatch):
     real, fake = normal(101, 8), normal(97, 8, seed=1)
     whole = prdc(real, fake), kernel_distance(real, fake)
     monkeypatch.setattr(fidelity, "CHUNK", 700)
+    monkeypatch.setattr(fidelity, "BLOCK", 4)
     assert prdc(real, fake) == whole[0]
     assert kernel_distance(real, fake) == pytest.approx(whole[1], rel=1e-9)
 

@@ -1,4 +1,3 @@
-import copy
 import json
 import math
 import re
@@ -7,145 +6,36 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_up_study import example_pictures, example_result, first_result, renamed, with_headline
 from rich.console import Console
 
-from ganaug.data import load
 from ganaug.errors import DataError, OutputError
 from ganaug.report import Pictures, sentence, summary_table, write_report
-
-CLASSES = tuple(map(str, range(10)))
-RECALL = (0.97, 0.86, 0.95, 0.88, 0.93, 0.91, 0.97, 0.94, 0.82, 0.87)
-SEEDS = 6
-
-
-def example_arm(name, fraction, mean, train, delta, ci, p, verdict, seed):
-    """A made-up arm whose scores and recalls scatter around `mean`; no measurement stands behind it."""
-    rng = np.random.default_rng(seed)
-    noise = rng.normal(0, 0.004, SEEDS)
-    recalls = np.clip(np.array(RECALL) + (mean - 0.91) + rng.normal(0, 0.012, 10), 0, 1)
-    return {
-        "name": name, "fraction": fraction, "scores": (mean + noise - noise.mean()).tolist(), "mean": mean,
-        "train_mean": train, "gap": train - mean, "per_class": dict(zip(CLASSES, recalls.tolist(), strict=True)),
-        "validation": {"mean": mean + 0.01, "delta": delta - 0.002},
-        "delta": delta, "ci": ci, "p": p, "verdict": verdict,
-    }  # fmt: skip
-
-
-def example_result():
-    """A made-up study with every part that a report shows."""
-    base, both = "real+classical", "real+classical+synthetic"
-    none = "no measurable difference"
-    return {
-        "schema": 1,
-        "ganaug": "0.1.0",
-        "model": "runs/digits",
-        "command": "ganaug measure runs/digits --train sklearn:digits:train --test sklearn:digits:test -o report",
-        "splits": {"train": "3f9a1c2b77d0e4", "val": "b81d0e55aa3412", "test": "0c77e1f29b5d60"},
-        "seconds": {"gan_training": 312.4, "synthetic_images": 1.9, "classifiers": 188.0, "measures": 21.3},
-        "data": {
-            "classes": list(CLASSES),
-            "train": 160,
-            "val": 40,
-            "test": 599,
-            "per_class": dict.fromkeys(CLASSES, 16),
-        },
-        "versions": {"python": "3.11.9", "torch": "2.14.1"},
-        "gain": {
-            "metric": "accuracy",
-            "seeds": SEEDS,
-            "steps_per_arm": 400,
-            "margin": 0.01,
-            "classifier": "small residual network, 0.3 M weights",
-            "augmentation": {
-                "chosen": "shift+rotate",
-                "scores": {"none": 0.871, "shift": 0.902, "shift+rotate": 0.913},
-            },
-            "arms": [
-                example_arm("real", 0.0, 0.872, 1.0, -0.038, [-0.049, -0.027], 0.03125, "hurts", 0),
-                example_arm(base, 0.0, 0.910, 0.994, 0.0, [0.0, 0.0], 1.0, none, 1),
-                example_arm(both, 0.25, 0.928, 0.981, 0.018, [0.009, 0.027], 0.03125, "helps", 2),
-                example_arm(both, 0.5, 0.921, 0.969, 0.011, [-0.001, 0.023], 0.09375, "inconclusive", 3),
-                example_arm("synthetic", 1.0, 0.804, 0.842, -0.106, [-0.121, -0.091], 0.03125, "hurts", 4),
-            ],
-            "headline": {
-                "against": base,
-                "arm": both,
-                "fraction": 0.25,
-                "delta": 0.018,
-                "ci": [0.009, 0.027],
-                "p": 0.03125,
-                "minimum_detectable": 0.011,
-                "verdict": "helps",
-            },
-            "real_equivalents": {"per_class": None, "ci": None, "why": "no unused real images to compare with"},
-            "controls": {
-                "a_a": {"delta": -0.001, "ci": [-0.008, 0.006], "p": 0.84, "verdict": none},
-                "copy": {},
-                "wrong_label": {},
-            },
-        },
-        "cas": {"gan_train": 0.804, "gan_test": 0.931, "real": 0.910},
-        "fidelity": {
-            "encoder": "own:ab12cd",
-            "fd": 12.31,
-            "fd_floor": 8.07,
-            "kid": 0.0041,
-            "precision": 0.83,
-            "recall": 0.71,
-            "density": 0.92,
-            "coverage": 0.88,
-            "per_class": {name: {"coverage": 0.8 + k / 100} for k, name in enumerate(CLASSES)},
-        },
-        "memorization": {
-            "verdict": "healthy",
-            "copies": 0,
-            "ct": -0.8,
-            "authpct": 58.2,
-            "dcr": 0.51,
-            "null_dcr": 0.49,
-            "dcr_p": 0.41,
-            "nn_ratio": 0.0,
-            "null_nn_ratio": 0.005,
-            "per_class": {},
-        },
-        "recommendation": {
-            "use": True,
-            "fraction": 0.25,
-            "classes": [],
-            "why": "on validation a quarter of synthetic images gained 1.6 points, and the test images agree",
-        },
-        "notes": ["One generator was trained, once."],
-    }
-
-
-def example_pictures(classes=CLASSES):
-    """Scans stand in for samples: what is tested is the page, not a generator."""
-    digits = load("sklearn:digits")
-    rows = torch.cat([(digits.labels == k).nonzero()[:8, 0] for k in range(len(classes))])
-    pairs = [(digits.images[i], digits.images[i + 40], 0.31 + 0.06 * i) for i in range(8)]
-    return Pictures(digits.images[rows], tuple(classes), pairs)
-
-
-def with_headline(verdict, delta, ci, **parts):
-    result = example_result()
-    result["gain"]["headline"] |= {"verdict": verdict, "delta": delta, "ci": ci}
-    result["gain"] |= {key: parts.pop(key) for key in list(parts) if key in result["gain"]}
-    return result | {key: result[key] | value for key, value in parts.items()}
-
-
-def renamed(result, names):
-    """The same study with other class names."""
-    result = copy.deepcopy(result)
-    result["data"] |= {"classes": list(names), "per_class": dict.fromkeys(names, 16)}
-    for arm in result["gain"]["arms"]:
-        arm["per_class"] = dict(zip(names, arm["per_class"].values(), strict=True))
-    return result
 
 
 def visible(page):
     """The words of a page: no tags, no styles, no attributes."""
     words = re.sub(r"<[^>]*>", " ", re.sub(r"<style>.*?</style>", "", page, flags=re.S))
     return words.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def squeezed(page):
+    """The same, with single spaces and none before a full stop."""
+    return re.sub(r" (?=[.,:)])", "", re.sub(r"\s+", " ", visible(page)))
+
+
+def written(folder, result, pictures=None):
+    return write_report(folder / "report", result, pictures or example_pictures()).read_text(encoding="utf-8")
+
+
+def printed(result, width=80):
+    return "".join(segment.text for segment in Console(width=width).render(summary_table(result)))
+
+
+def with_failed_control(**parts):
+    result = with_headline("helps", 0.018, [0.009, 0.027], **parts)
+    result["gain"]["controls"]["copy"] |= {"delta": 0.014, "ci": [0.005, 0.023], "verdict": "helps", "passed": False}
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -158,9 +48,9 @@ def page(report):
     return (report / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_report_is_a_page_its_numbers_and_five_figures(report):
+def test_a_report_is_a_page_its_numbers_and_seven_figures(report):
     assert sorted(path.name for path in report.iterdir()) == ["figures", "measure.json", "report.html"]
-    figures = ["arms.png", "gap.png", "pairs.png", "per_class.png", "samples.png"]
+    figures = ["arms.png", "curve.png", "gap.png", "pairs.png", "per_class.png", "samples.png", "sweep.png"]
     assert sorted(path.name for path in (report / "figures").iterdir()) == figures
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (report / "figures").iterdir())
     assert [path.name for path in report.parent.iterdir()] == ["report"]
@@ -176,14 +66,17 @@ def test_the_page_shows_every_promised_number(page):
         "Use it",
         "+1.8 points",
         "+0.9 to +2.7",
-        "0.031",
+        "0.002",
         "training randomness only",
         "1.1 points",
         "599",
         "healthy",
     ]
     measures = ["80.4 %", "93.1 %", "FD[own:ab12cd]", "12.3", "8.07", "0.0041", "0.83", "58.2", "5 min 12 s"]
-    limits = ["does not cover another GAN or another training set", "On validation a quarter of synthetic images"]
+    limits = [
+        "new test images, not another GAN or another training set.",
+        "On validation a quarter of synthetic images",
+    ]
     for text in [*verdict, *measures, *limits, "ganaug measure runs/digits"]:
         assert text in words, text
     assert "FID" not in words
@@ -226,8 +119,17 @@ def test_what_is_missing_is_a_dash_and_never_none(tmp_path, drop, kept):
     assert "None" not in "".join(segment.text for segment in Console().render(summary_table(result)))
 
 
-def test_real_equivalents_that_are_null_show_why(page):
-    assert re.search(r"worth in real images</dt><dd>–\s*<small>no unused real images to compare with", page)
+def test_what_the_gain_is_worth_stands_on_top_and_at_the_curve(page):
+    assert re.search(r"worth in real images</dt><dd>\+93 a class\s*<small>\+41 to \+118<", page)
+    assert "+93 real images of each class (95 % interval +41 to +118). 120 images a class" in squeezed(page)
+
+
+def test_real_equivalents_that_are_null_show_why(tmp_path):
+    result = example_result()
+    result["gain"]["real_equivalents"] = {"per_class": None, "ci": None, "why": "the interval of the gain holds 0"}
+    page = written(tmp_path, result)
+    assert re.search(r"worth in real images</dt><dd>–\s*<small>the interval of the gain holds 0", page)
+    assert "Not given: the interval of the gain holds 0." in squeezed(page)
 
 
 def test_hostile_names_are_text(tmp_path):
@@ -323,11 +225,128 @@ def test_the_verdict_is_one_plain_sentence(result, words):
     assert sentence(result) == words
 
 
+def test_a_failed_control_takes_the_certainty_out_of_the_verdict():
+    assert sentence(with_failed_control()) == (
+        "Use it with care: a control failed (copies); accuracy on real test images rises by 1.8 points "
+        "(95 % interval +0.9 to +2.7) with 25 % synthetic."
+    )
+
+
+def test_a_failed_control_is_loud_and_one_that_passed_is_not(tmp_path, page):
+    loud = written(tmp_path, with_failed_control())
+    assert page.count('role="alert"') == page.count("FAILED") == 0 and "3 of 3 as expected" in page
+    assert 'class="verdict good"' in page and 'class="verdict neutral"' in loud
+    assert loud.count('role="alert"') == loud.count(">FAILED<") == 1 and "2 of 3 as expected" in loud
+    assert loud.index('role="alert"') < loud.index('<dl class="facts">')
+    assert "Expected: no help. Found: +1.4 points (+0.5 to +2.3), helps." in squeezed(loud)
+
+
+def test_an_unusable_encoder_is_loud(tmp_path):
+    result = example_result()
+    result["fidelity"] |= {"usable": False, "why": "the distance falls as images are blurred"}
+    result["fidelity"]["ladder"]["blur"] = [8.1, 7.2, 6.9, 9.9]
+    page = written(tmp_path, result)
+    assert page.count('role="alert"') == 1 and "8.1 → 7.2 → 6.9 → 9.9 " in squeezed(page)
+    assert "This encoder is unusable. The distance falls as images are blurred." in squeezed(page)
+    assert "Encoder unusable: The distance falls as images are blurred." in re.sub(r"\s+", " ", printed(result))
+
+
+def test_the_page_answers_first_and_proves_later(page):
+    parts = [
+        'class="verdict', 'class="facts"', "What each arm changes", "How much synthetic", "All arms",
+        "What it is worth in real images", "own overfitting</h2>", "Class by class", "Does it copy",
+        "Fidelity and variety", "What it cost", "How to reproduce",
+    ]  # fmt: skip
+    assert sorted(parts, key=page.index) == parts
+
+
+def test_secondary_arms_have_holms_p_beside_their_own_and_the_headline_none(page):
+    rows = {squeezed(row).strip() for row in re.findall(r"<tr.*?</tr>", page, flags=re.S)}
+    assert "p training randomness only p, Holm" in squeezed(page)
+    numbers = "91.9 % ±0.3 +0.9 +0.1 to +1.7 1.1 0.021 0.129 +0.7 +7.1 −1.3 −2.1 to −0.5 helps"
+    assert f"real + classical + synthetic, 10 % {numbers}" in rows
+    assert any(row.startswith("real + classical + synthetic, 25 %") and " 0.002 – +1.6 " in row for row in rows)
+    assert any(row.startswith("real + classical + longer 1,600 steps") for row in rows)
+    assert "real + classical 91.0 % ±0.5 – – – – – +8.4 – baseline" in rows
+
+
+def test_arms_that_were_left_out_say_why(page):
+    assert "real + held-out + longer: no real image is unused." in squeezed(page)
+
+
+def test_worst_class_tail_third_and_too_few_images_are_named(tmp_path):
+    result = example_result()
+    for name, count in {"2": 9, "5": 4}.items():
+        result["data"]["per_class"][name] |= {"test": count}
+    page = written(tmp_path, result)
+    assert "Worst class without synthetic images: 8 (82.0 %); with them: 8" in squeezed(page)
+    assert "Fewest training images, the tail third: 7, 8, 9." in squeezed(page)
+    assert page.count('<tr class="few">') == 2
+
+
+def test_recall_and_metrics_have_intervals_without_and_with_and_of_the_change(page):
+    text = squeezed(page)
+    assert "8 112 / 60 82.0 80.7–83.3 " in text
+    assert re.search(r"macro-F1 mean F1 of the classes 89.0 90.8 \+1.8 \+0.9 to \+2.7", text)
+    assert re.search(r"calibration error .*? lower is better 4.1 2.3 −1.8 −2.7 to −0.9", text)
+    assert page.count('<td class="up">') == 6 and page.count('<td class="down">') <= len("0123456789")
+
+
+def test_memorisation_says_why_which_classes_and_in_whose_eyes(tmp_path):
+    result = with_headline("helps", 0.018, [0.009, 0.027], memorization={"verdict": "copying", "copies": 137})
+    result["memorization"]["per_class"]["3"] |= {"verdict": "copying"}
+    text = squeezed(written(tmp_path, result))
+    assert "By class: 8 healthy, 1 copying, 1 not testable. Copied: 3." in text
+    assert "CAS gap, points" in text and "+0.4 −0.6 to +1.4" in text and "held-out images; 0.5 it has not" in text
+    assert "samples pixels" in text and text.count("own:ab12cd") >= 5
+
+
+def test_what_a_first_report_did_not_have_is_left_out(tmp_path):
+    page = written(tmp_path, first_result())
+    for absent in ("Holm", "could detect, points", "What it is worth in real images", "tail third", "FAILED", "None"):
+        assert absent not in visible(page), absent
+    assert "does not cover another GAN or another training set" in squeezed(page) and "All arms" in page
+    assert len(printed(first_result()).splitlines()) < len(printed(example_result()).splitlines())
+
+
+def test_tables_without_a_number_are_a_sentence(tmp_path):
+    text = squeezed(
+        written(tmp_path, example_result() | {"fidelity": None, "memorization": {"verdict": "not testable"}})
+    )
+    assert text.count("Not measured.") == 2 and "C_T" not in text and "KID" not in text and "not testable" in text
+
+
+def test_a_hundred_classes_with_long_names_stay_a_page(tmp_path):
+    names = [f"{k:03d} " + "a species with a rather long name, " * 3 for k in range(100)]
+    page = written(tmp_path, renamed(example_result(), names), example_pictures(names))
+    assert len(page) < 1_000_000
+    shown, folded = page.split("<summary>38 more classes</summary>")
+    assert shown.count('class="strip"') == 12 and folded.count('class="strip"') == 38 and "50 more are not" in folded
+
+
 def test_the_terminal_shows_an_arm_a_row_and_the_reason():
-    console = Console(width=160)
-    text = "".join(segment.text for segment in console.render(summary_table(example_result())))
+    text = printed(example_result(), width=160)
     assert "On validation a quarter of synthetic images" in text and "baseline" in text
-    assert re.search(r"synthetic, 25 % .*92\.8 %.*\+1\.8.*\+0\.9 to \+2\.7.*0\.031.*helps", text)
+    assert re.search(r"synthetic, 25 % .*92\.8 %.*\+1\.8.*\+0\.9 to \+2\.7.*0\.002.*helps", text)
+    assert re.search(r"synthetic, 10 % .*91\.9 %.*\+0\.9.*\+0\.1 to \+1\.7.*0\.129.*helps", text)  # Holm's
+
+
+def test_the_terminal_says_what_stands_behind_the_verdict_in_a_line_each():
+    lines = [line.strip() for line in printed(example_result()).splitlines()]
+    assert "p: training randomness only; Holm-corrected but for the headline." in lines
+    assert "Controls: A/A -0.1 passed, copies -0.3 passed, wrong labels -4.1 passed." in lines
+    assert "Real-equivalents: +93 a class (+41 to +118)." in lines
+    assert "Memorisation: healthy, 0 near copies." in lines
+    assert "FD[own:ab12cd]: 12.3 (11.4 to 13.2), floor 8.07." in lines
+    assert "copies +1.4 FAILED" in printed(with_failed_control())
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
+def test_the_terminal_keeps_to_80_columns(metric):
+    result = example_result()
+    result["gain"]["metric"] = metric
+    lines = printed(result).splitlines()
+    assert max(map(len, lines)) <= 80 and not any("…" in line for line in lines)
 
 
 def test_uneven_pictures_are_refused_in_a_sentence():

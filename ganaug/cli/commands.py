@@ -199,13 +199,16 @@ def deviations(folder: Path) -> list[str]:
 @app.command()
 def measure(
     source: Annotated[
-        str, typer.Argument(metavar="MODEL|CORPUS", help="A run, a generator folder, or synthetic images.")
+        list[str],
+        typer.Argument(
+            metavar="MODEL...|CORPUS", help="A run or generator folder, or several of one split; or synthetic images."
+        ),
     ],
     train: Annotated[str, typer.Option(help="The real training set.")],
     test: Annotated[str, typer.Option(help="Real images that nothing was fitted or chosen on.")],
     out: Out,
     val: Val = None,
-    seeds: Annotated[int, typer.Option(help="Paired classifiers per arm; fewer than 6 decide nothing.")] = 6,
+    seeds: Annotated[int, typer.Option(help="Paired classifiers per arm; fewer than 6 decide nothing.")] = 10,
     drop_overlap: Annotated[
         bool,
         typer.Option(
@@ -213,7 +216,10 @@ def measure(
             help="Leave what --train and --test share out of --train; for a MODEL, which has seen it, out of --test.",
         ),
     ] = False,
-    arms: Annotated[Literal["short"], typer.Option(help="short: baseline, mixed arms, synthetic only, A/A.")] = "short",
+    arms: Annotated[
+        Literal["short", "full"],
+        typer.Option(help="short: what a verdict needs; full: all arms, the controls, the learning curve."),
+    ] = "short",
     recipe: RecipeName = None,
     set_: Settings = None,
     device: Device = "auto",
@@ -232,6 +238,7 @@ def measure(
         out=out,
         val=None if val is None else share_or_source(val),
         seeds=seeds,
+        arms=arms,
         seed=seed,
         recipe=recipe_of(recipe, set_),
         device=device,

@@ -19,10 +19,6 @@ from ganaug.measures.fidelity import kernel_distance as kernel_distance
 from ganaug.measures.fidelity import mean_norm as mean_norm
 from ganaug.measures.fidelity import nearest as nearest
 from ganaug.measures.fidelity import prdc as prdc
-from ganaug.measures.gain import choose_augmentation as choose_augmentation
-from ganaug.measures.gain import choose_fraction as choose_fraction
-from ganaug.measures.gain import measure_gain as measure_gain
-from ganaug.measures.gain import recommend as recommend
 from ganaug.measures.memorization import Memorization as Memorization
 from ganaug.measures.memorization import assess as assess
 from ganaug.measures.memorization import authpct as authpct

@@ -1,12 +1,13 @@
-"""The downstream classifier: a small residual network, and its fit on real and synthetic images in stated shares.
+"""The downstream classifier: its fit on real and synthetic images in stated shares, and what it then says.
 
-Everything is a function of (seed, step). Two fits with one seed share the initial weights, the order of the real images
-and the noise of the augmentation, whatever their share of synthetic images: what differs is the synthetic images' own.
+Everything is a function of the seed. Two fits with one seed share the initial weights, the order of the real images and
+the noise of the augmentation, whatever their share of synthetic images: what differs is the synthetic images' own.
 """
 
 import math
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,52 +16,14 @@ from torch import Tensor, nn
 from ganaug.data.batches import mix
 from ganaug.errors import DataError
 from ganaug.images import to_float
-from ganaug.measures.augment import AUGMENTATIONS, Augmentation, augment_images, mixup
+from ganaug.measures.augment import augment_images, blend, draw, policy
+from ganaug.measures.mixing import mixed_order
+from ganaug.measures.networks import SMALL, Classifier, Kind, build_classifier
 
-WIDTHS = (16, 32, 64)  # channels of the three stages
-WORKING_SIDE = 20  # px; the stem halves longer sides until they fit
-LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 5e-3, 5e-2, 0.2
+LEARNING_RATE, FOREIGN_RATE = 5e-3, 1e-3  # of the small network; of any other
+WEIGHT_DECAY, WARM_UP = 5e-2, 0.2
 PREDICT_BATCH = 512
-INIT, REAL, SYNTHETIC, NOISE = range(4)  # the independent streams of one seed
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut (He et al. 2016, arXiv:1512.03385)."""
-
-    def __init__(self, width: int, out: int, stride: int):
-        super().__init__()
-        self.first = _convolution(width, out, stride)
-        self.second = _convolution(out, out, 1)
-        self.shortcut = nn.Identity() if width == out and stride == 1 else _convolution(width, out, stride, kernel=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
-
-
-class Classifier(nn.Module):
-    """Float images [N, C, H, W] in [-1, 1] to class logits [N, K], for any sides of 8 px or more.
-
-    Example:
-        >>> Classifier(3, (8, 200), num_classes=5)(torch.zeros(2, 3, 8, 200)).shape
-        torch.Size([2, 5])
-    """
-
-    def __init__(self, channels: int, size: tuple[int, int], num_classes: int):
-        super().__init__()
-        first, *_, last = WIDTHS
-        self.num_classes = num_classes
-        self.stem = nn.Sequential(*_stem(channels, size, first))
-        self.stages = nn.Sequential(
-            *(ResidualBlock(i, o, 1 if i == o else 2) for i, o in zip((first, *WIDTHS), WIDTHS, strict=False))
-        )
-        self.head = nn.Linear(last, num_classes)
-
-    def features(self, x: Tensor) -> Tensor:
-        """What the last layer sees, [N, 64]."""
-        return self.stages(self.stem(x)).mean((2, 3))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
+INIT, NOISE, GLOBAL = 0, 3, 4  # streams of a seed, beside those of the order
 
 
 def fit_classifier(
@@ -75,7 +38,9 @@ def fit_classifier(
     synthetic: tuple[Tensor, Tensor] | None = None,
     fraction: float = 0.0,
     device: torch.device | str = "cpu",
-) -> Classifier:
+    classifier: Kind = SMALL,
+    class_weights: Tensor | None = None,
+) -> Any:  # a Classifier, or what `classifier` makes
     """Train on batches of real images of which `fraction` are replaced by synthetic ones.
 
     AdamW under one cycle of the learning rate (Smith and Topin 2018, arXiv:1708.07120), for exactly `steps` updates in
@@ -88,16 +53,20 @@ def fit_classifier(
         steps: Optimiser updates.
         seed: Decides initial weights, order and augmentation together.
         batch_size: Images per update.
-        augment: A name in AUGMENTATIONS.
+        augment: A name that `augment.policy` knows.
         synthetic: (uint8 [M, C, H, W], int64 [M]).
         fraction: Share of each batch that is synthetic, exact over the steps; 1.0 leaves no real image.
         device: Where to train.
+        classifier: "small", "torchvision:NAME", or a callable that takes ((C, H, W), num_classes) and gives a network
+            of float images in [-1, 1] to logits.
+        class_weights: Of each class in the loss, float [K]; None: all alike.
 
     Returns:
         The classifier, in evaluation mode.
 
     Raises:
-        DataError: `fraction` is out of range or without synthetic images, or the two kinds differ in shape.
+        DataError: `fraction` is out of range or without synthetic images, the two kinds differ in shape, or the
+            classifier is unknown or gives no finite logits [N, K].
 
     Example:
         >>> images = torch.zeros(20, 1, 8, 8, dtype=torch.uint8)
@@ -107,79 +76,94 @@ def fit_classifier(
         >>> accuracy(model, images, labels)
         1.0
     """
-    _require_mixable(real, synthetic, fraction)
-    model = build_classifier((*real.shape[1:],), num_classes, mix(seed, INIT)).to(device).train()
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY, fused=True)
-    batches = mixed_batches(real, labels, synthetic, fraction, steps=steps, batch_size=batch_size, seed=seed)
-    policy = _policy(augment)
-    for step, (images, classes) in enumerate(batches):
-        noise = torch.Generator().manual_seed(mix(seed, NOISE, step))
-        images, classes = to_float(images.to(device)), F.one_hot(classes.to(device), num_classes).float()
-        images, targets = mixup(augment_images(images, policy, noise), classes, policy.mixup, noise)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps)
-        optimizer.zero_grad()
-        F.cross_entropy(model(images.contiguous(memory_format=torch.channels_last)), targets).backward()
-        optimizer.step()
+    require_mixable(real, synthetic, fraction)
+    device, images, classes = torch.device(device), real, labels
+    if fraction and synthetic is not None:
+        images, classes = torch.cat([real, synthetic[0]]), torch.cat([labels, synthetic[1]])
+    order = mixed_order(
+        labels.cpu(), classes[len(labels) :].cpu(), fraction, steps=steps, batch_size=batch_size, seed=seed
+    )
+    with seeded(seed, device):
+        model = initial(real.shape[1:], num_classes, seed, classifier).to(device).train()
+        batches = augmented_batches(images.to(device), classes.to(device), order[None], (seed,), augment, num_classes)
+        descend(model, model.parameters(), batches, steps=steps, peak=peak_rate(classifier), weights=class_weights)
     return model.eval()
 
 
-def mixed_batches(
-    real: Tensor,
-    labels: Tensor,
-    synthetic: tuple[Tensor, Tensor] | None,
-    fraction: float,
+def augmented_batches(
+    images: Tensor, labels: Tensor, orders: Tensor, seeds: Sequence[int], augment: str, num_classes: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of fits side by side, augmented and blended as their seeds say.
+
+    Args:
+        images: uint8 [N, C, H, W].
+        labels: int64 [N].
+        orders: Positions of the images of each fit, step and batch, int64 [S, T, B].
+        seeds: Of the fits, S of them.
+        augment: A name that `augment.policy` knows.
+        num_classes: K.
+
+    Yields:
+        T times float32 [S * B, C, H, W] in [-1, 1] and class probabilities, float32 [S * B, K].
+    """
+    changes, one_hot = policy(augment), torch.eye(num_classes, device=images.device)
+    generators = [torch.Generator().manual_seed(mix(seed, NOISE)) for seed in seeds]
+    for chosen in orders.transpose(0, 1).flatten(1).to(images.device):
+        noise = torch.stack([draw(orders.shape[2], generator) for generator in generators]).to(images.device)
+        batch = augment_images(to_float(images[chosen]), changes, noise)
+        yield blend(batch, one_hot[labels[chosen]], changes, noise)
+
+
+def descend(
+    network: Callable[[Tensor], Tensor],
+    parameters: Iterable[Tensor],
+    batches: Iterable[tuple[Tensor, Tensor]],
     *,
     steps: int,
-    batch_size: int,
-    seed: int,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """`steps` batches of (images, labels), the synthetic ones first, each in the place of a real one of its class.
-
-    Over the first t batches the synthetic images are floor(t * batch_size * fraction) exactly, and the classes keep the
-    real proportions: what is measured is synthesis, not rebalancing.
-    """
-    order = shuffled(len(real), steps * batch_size, mix(seed, REAL)).split(batch_size)
-    last = [math.floor(t * batch_size * fraction) for t in range(steps + 1)]
-    other, other_labels = synthetic or (real[:0], labels[:0])
-    counts = [b - a for a, b in pairwise(last)]
-    replaced = torch.cat([labels[batch[:n]] for batch, n in zip(order, counts, strict=True)])
-    stand_ins = same_class(replaced, other_labels, mix(seed, SYNTHETIC)).split(counts)
-    for batch, n, chosen in zip(order, counts, stand_ins, strict=True):
-        kept = batch[n:]
-        yield torch.cat([other[chosen], real[kept]]), torch.cat([other_labels[chosen], labels[kept]])
+    peak: float,
+    weights: Tensor | None = None,
+    fits: int = 1,
+) -> None:
+    """Fit the parameters of a network, or of several that share none, to batches of images and class probabilities."""
+    optimizer = torch.optim.AdamW(parameters, weight_decay=WEIGHT_DECAY, fused=True)
+    for step, (images, targets) in enumerate(batches):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, steps, peak)
+        optimizer.zero_grad()
+        logits = network(images.contiguous(memory_format=torch.channels_last))
+        # The mean over all images times the number of fits: each fit's gradient is that of its own mean.
+        (fits * F.cross_entropy(logits, targets, weights)).backward()
+        optimizer.step()
 
 
-def same_class(wanted: Tensor, labels: Tensor, seed: int) -> Tensor:
-    """For each of the `wanted` labels the position of an item of that class, int64; all serve before one does twice.
-
-    Raises:
-        DataError: A wanted class has no item.
-    """
-    positions = torch.zeros_like(wanted)
-    for k in wanted.unique().tolist():
-        pool, places = (labels == k).nonzero().squeeze(1), (wanted == k).nonzero().squeeze(1)
-        if not len(pool):
-            raise DataError(
-                f"synthetic images must cover every class of the real ones, got none of class {k}; add some"
-            )
-        positions[places] = pool[shuffled(len(pool), len(places), mix(seed, k))]
-    return positions
+def initial(shape: Sequence[int], num_classes: int, seed: int, classifier: Kind = SMALL) -> nn.Module:
+    """The untrained network of a seed, on the CPU."""
+    generator = torch.Generator().manual_seed(mix(seed, INIT))
+    channels, height, width = shape
+    return build_classifier((channels, height, width), num_classes, generator, classifier)
 
 
-def shuffled(total: int, count: int, seed: int) -> Tensor:
-    """The first `count` positions of an endless stream of shuffled epochs over `total` items, int64 [count]."""
-    epochs = range(math.ceil(count / total) if count else 0)
-    orders = [torch.randperm(total, generator=torch.Generator().manual_seed(mix(seed, e))) for e in epochs]
-    return torch.cat([torch.zeros(0, dtype=torch.int64), *orders])[:count]
+def peak_rate(classifier: Kind) -> float:
+    """The highest learning rate of a kind of network."""
+    return LEARNING_RATE if classifier == SMALL else FOREIGN_RATE
 
 
-def learning_rate(step: int, steps: int) -> float:
+def learning_rate(step: int, steps: int, peak: float = LEARNING_RATE) -> float:
     """One cycle: a straight rise over the first WARM_UP of the steps, then a cosine down to nothing."""
     done = (step + 1) / (steps + 1)
     if done < WARM_UP:
-        return LEARNING_RATE * done / WARM_UP
-    return LEARNING_RATE * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
+        return peak * done / WARM_UP
+    return peak * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+def balancing_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """Weights of the classes inversely to their counts, float32 [K]; their mean over the images is 1.
+
+    >>> balancing_weights(torch.tensor([0, 0, 0, 1]), 2)
+    tensor([0.6667, 2.0000])
+    """
+    counts = labels.bincount(minlength=num_classes)
+    return len(labels) / (counts.count_nonzero() * counts.clamp(min=1))
 
 
 def default_steps(n: int) -> int:
@@ -194,65 +178,47 @@ def default_steps(n: int) -> int:
 @torch.no_grad()
 def features(model: Classifier, images: Tensor) -> Tensor:
     """What the last layer sees of uint8 [N, C, H, W]: float32 [N, 64] on the CPU."""
-    device = model.head.weight.device
-    parts = [model.features(to_float(batch.to(device))).cpu() for batch in images.split(PREDICT_BATCH)]
-    return torch.cat(parts) if parts else torch.zeros(0, model.head.in_features)
+    return _in_parts(model.features, images, model.head.weight.device)
 
 
 @torch.no_grad()
-def predict(model: Classifier, images: Tensor) -> Tensor:
-    """The likeliest class of each of uint8 [N, C, H, W]: int64 [N] on the CPU."""
-    return model.head(features(model, images).to(model.head.weight.device)).argmax(1).cpu()
+def logits(model: nn.Module, images: Tensor) -> Tensor:
+    """What a classifier gives for uint8 [N, C, H, W]: float32 [N, K] on the CPU.
+
+    Raises:
+        DataError: They are not finite.
+    """
+    found = _in_parts(model, images, next(model.parameters()).device)
+    if not found.isfinite().all():
+        raise DataError("logits of a classifier must be finite, got NaN or infinity; check its layers and its start")
+    return found
 
 
-def accuracy(model: Classifier, images: Tensor, labels: Tensor) -> float:
+def probabilities(model: nn.Module, images: Tensor) -> Tensor:
+    """The probability of each class for uint8 [N, C, H, W]: float32 [N, K] on the CPU; otherwise as `logits`."""
+    return logits(model, images).softmax(1)
+
+
+def predict(model: nn.Module, images: Tensor) -> Tensor:
+    """The likeliest class of each of uint8 [N, C, H, W]: int64 [N] on the CPU; otherwise as `logits`."""
+    return logits(model, images).argmax(1)
+
+
+def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     """Share of uint8 [N, C, H, W] whose predicted class is the label."""
     return (predict(model, images) == labels.cpu()).double().mean().item()
 
 
-def build_classifier(shape: tuple[int, ...], num_classes: int, seed: int) -> Classifier:
-    """An untrained classifier for (C, H, W) images, its weights a function of `seed` (He 2015, arXiv:1502.01852)."""
-    channels, height, width = shape
-    with torch.device("meta"):
-        model = Classifier(channels, (height, width), num_classes)
-    model.to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(seed)
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, generator=generator)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_parameters()
-    nn.init.zeros_(model.head.weight)
-    nn.init.zeros_(model.head.bias)
-    return model.to(memory_format=torch.channels_last)
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """What draws from the global generators, dropout for example, follows the seed and leaves no trace in them."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(mix(seed, GLOBAL))
+        yield
 
 
-def _convolution(width: int, out: int, stride: int | tuple[int, int], kernel: int = 3) -> nn.Sequential:
-    """Convolution and batch normalisation."""
-    return nn.Sequential(
-        nn.Conv2d(width, out, kernel, stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(out),
-    )
-
-
-def _stem(channels: int, size: tuple[int, int], width: int) -> Iterator[nn.Module]:
-    """Convolutions that halve each side until it is at most WORKING_SIDE; one that halves nothing where both are."""
-    height, wide = size
-    while True:
-        stride = (1 + (height > WORKING_SIDE), 1 + (wide > WORKING_SIDE))
-        yield from (_convolution(channels, width, stride), nn.ReLU())
-        height, wide, channels = math.ceil(height / stride[0]), math.ceil(wide / stride[1]), width
-        if max(height, wide) <= WORKING_SIDE:
-            return
-
-
-def _policy(name: str) -> Augmentation:
-    if name not in AUGMENTATIONS:
-        raise DataError(f"augment must be one of {', '.join(AUGMENTATIONS)}, got {name!r}")
-    return AUGMENTATIONS[name]
-
-
-def _require_mixable(real: Tensor, synthetic: tuple[Tensor, Tensor] | None, fraction: float) -> None:
+def require_mixable(real: Tensor, synthetic: tuple[Tensor, Tensor] | None, fraction: float) -> None:
+    """Refuse a share out of range or without synthetic images, and images of two shapes."""
     if not 0 <= fraction <= 1 or (fraction > 0 and (synthetic is None or not len(synthetic[0]))):
         raise DataError(
             f"fraction must lie in [0, 1], and be 0 without synthetic images, got {fraction}; pass both or neither"
@@ -262,3 +228,8 @@ def _require_mixable(real: Tensor, synthetic: tuple[Tensor, Tensor] | None, frac
             f"synthetic images must be [C, H, W] = {list(real.shape[1:])} as the real ones are, "
             f"got {list(synthetic[0].shape[1:])}; load them at that resolution"
         )
+
+
+def _in_parts(network: Callable[[Tensor], Tensor], images: Tensor, device: torch.device) -> Tensor:
+    """The outputs of a network for uint8 images, batch by batch, float32 on the CPU."""
+    return torch.cat([network(to_float(batch.to(device))).float().cpu() for batch in images.split(PREDICT_BATCH)])

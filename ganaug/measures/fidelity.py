@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ganaug.errors import DataError
 
-CHUNK = 2**24  # distances held at once
+CHUNK = 2**21  # numbers held at once; they stay in the cache
+BLOCK = 256  # rows at least, else reading the other side takes longer than multiplying
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,31 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
         12.0
     """
     real, fake = check_features(2, torch.float64, real=real, fake=fake)
-    shift = (real.mean(0) - fake.mean(0)).square().sum()
-    cov_real, cov_fake = torch.cov(real.T).reshape(2 * real.shape[1:]), torch.cov(fake.T).reshape(2 * fake.shape[1:])
-    root = _root(cov_real)
+    if min(len(real), len(fake)) >= real.shape[1]:
+        return gaussian_distance(*_moments(real), *_moments(fake))
+    # fewer rows than columns: the roots of the eigenvalues of A' A B' B are those of A B' B A', which is smaller
+    a, b = ((x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in sorted((real, fake), key=len))
+    spread = a.square().sum() + b.square().sum()
+    return _distance(real.mean(0) - fake.mean(0), spread, (products := a @ b.T) @ products.T)
+
+
+def gaussian_distance(mean: Tensor, covariance: Tensor, other_mean: Tensor, other_covariance: Tensor) -> float:
+    """Frechet distance of two Gaussians: the second half of `frechet_distance`, for those who keep moments.
+
+    Args:
+        mean: float64 [D].
+        covariance: float64 [D, D].
+        other_mean: float64 [D].
+        other_covariance: float64 [D, D].
+
+    Example:
+        >>> gaussian_distance(torch.zeros(2), torch.eye(2), torch.ones(2), 4 * torch.eye(2))
+        4.0
+    """
+    root = _root(covariance)
     # tr (A B)^(1/2) is the sum of the roots of the eigenvalues of L' B L, where A = L L'
-    cross = torch.linalg.eigvalsh(root.T @ cov_fake @ root).clamp(min=0).sqrt().sum()
-    return max(0.0, float(shift + cov_real.trace() + cov_fake.trace() - 2 * cross))
+    spread = covariance.trace() + other_covariance.trace()
+    return _distance(mean - other_mean, spread, root.T @ other_covariance @ root)
 
 
 def kernel_distance(real: Tensor, fake: Tensor) -> float:
@@ -110,15 +130,13 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> PRDC:
         True
     """
     real, fake = check_features(k + 1, None, real=real, fake=fake)
-    centre = real.mean(0)  # distances do not see it, rounding does
-    real, fake = real - centre, fake - centre
     real_reach, fake_reach = _reach(real, k), _reach(fake, k)
     covered, recalled = torch.zeros(2, len(real), dtype=torch.bool, device=real.device)
     precise = neighbourhoods = 0
     for rows, distances in squared_distances(fake, real):
         in_real = distances < real_reach
         precise += int(in_real.any(1).sum())
-        neighbourhoods += int(in_real.sum())
+        neighbourhoods += int(in_real.count_nonzero())
         covered |= in_real.any(0)
         recalled |= (distances < fake_reach[rows, None]).any(0)
     return PRDC(
@@ -139,9 +157,7 @@ def nearest(queries: Tensor, points: Tensor, k: int) -> tuple[Tensor, Tensor]:
     [[0, 1], [2, 1]]
     """
     queries, points = check_features(1, torch.float64, queries=queries, points=points)
-    centre = points.mean(0)
-    found = [d.topk(k, largest=False).indices for _, d in squared_distances(queries - centre, points - centre)]
-    indices = torch.cat(found)
+    indices = torch.cat([d.topk(k, largest=False).indices for _, d in squared_distances(queries, points)])
     distances = torch.stack([(queries - points[column]).norm(dim=1) for column in indices.T], dim=1)
     distances, order = distances.sort(dim=1, stable=True)
     return distances, indices.gather(1, order)
@@ -182,18 +198,63 @@ def joint_features(features: Tensor, labels: Tensor, num_classes: int, scale: fl
 
 def squared_distances(queries: Tensor, points: Tensor) -> Iterator[tuple[slice, Tensor]]:
     """Squared distances [n, M] of `queries` [N, D] to `points` [M, D], a slice of rows at a time."""
-    wide = torch.promote_types(queries.dtype, torch.float32)
-    norms, points_norms = queries.to(wide).square().sum(1), points.to(wide).square().sum(1)
-    step = max(1, CHUNK // len(points))
-    for start in range(0, len(queries), step):
-        rows = slice(start, start + step)
-        products = (queries[rows] @ points.T).to(wide)
-        yield rows, products.mul_(-2).add_(norms[rows, None]).add_(points_norms).clamp_(min=0)
+    centre = points.mean(0)  # distances do not see it, rounding does
+    points = points - centre
+    norms = _squared_norms(points)
+    for rows in _slices(len(queries), len(points)):
+        yield rows, _squared(queries[rows] - centre, points, norms)
+
+
+def _squared(queries: Tensor, points: Tensor, norms: Tensor) -> Tensor:
+    """All squared distances [n, m], from products and squared norms."""
+    products = (queries @ points.T).to(norms.dtype)
+    return products.mul_(-2).add_(_squared_norms(queries)[:, None]).add_(norms).clamp_(min=0)
+
+
+def _squared_norms(x: Tensor) -> Tensor:
+    """[N], in float32 or wider."""
+    wide = torch.promote_types(x.dtype, torch.float32)
+    return torch.cat([part.to(wide).square().sum(1) for part in x.split(max(1, CHUNK // x.shape[1]))])
+
+
+def _slices(rows: int, columns: int) -> Iterator[slice]:
+    """All rows, as many at a time as make CHUNK numbers with so many columns, or BLOCK."""
+    step = max(BLOCK, CHUNK // columns)
+    return (slice(start, min(rows, start + step)) for start in range(0, rows, step))
 
 
 def _reach(x: Tensor, k: int) -> Tensor:
-    """Squared distance of every row to its k-th neighbour in the same set, [N]; the row itself is the zeroth."""
-    return torch.cat([d.topk(k + 1, largest=False).values[:, -1] for _, d in squared_distances(x, x)])
+    """Squared distance of every row to its k-th neighbour in the same set, [N]; the row itself is the zeroth.
+
+    Each distance is computed once, and counts for both of its rows.
+    """
+    x = x - x.mean(0)
+    norms = _squared_norms(x)
+    least = norms.new_full((len(x), k + 1), torch.inf)
+    for rows in _slices(len(x), len(x)):
+        distances = _squared(x[rows], x[rows.start :], norms[rows.start :])
+        others = distances[:, len(distances) :]
+        least[rows] = _least(least[rows], distances)
+        least[rows.stop :] = _least(least[rows.stop :], others.topk(min(k + 1, len(others)), 0, largest=False).values.T)
+    return least[:, -1]
+
+
+def _least(known: Tensor, found: Tensor) -> Tensor:
+    """The smallest numbers of every row of both, as many as are known, ascending."""
+    n = known.shape[1]
+    smallest = found.topk(min(n, found.shape[1]), largest=False).values
+    return torch.cat([known, smallest], dim=1).topk(n, largest=False).values
+
+
+def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean [D] and covariance [D, D] of the rows."""
+    return x.mean(0), torch.cov(x.T).reshape(2 * x.shape[1:])
+
+
+def _distance(shift: Tensor, spread: Tensor, cross: Tensor) -> float:
+    """From the difference of the means, the sum of the traces and a matrix whose eigenvalues are those of A B."""
+    roots = torch.linalg.eigvalsh(cross).clamp(min=0).sqrt().sum()
+    return max(0.0, float(shift.square().sum() + spread - 2 * roots))
 
 
 def _root(covariance: Tensor) -> Tensor:
@@ -230,6 +291,6 @@ def check_features(rows: int, dtype: torch.dtype | None, **sets: Tensor) -> list
                 f"{name} features must be [N, D] with N >= {rows} and one D, got "
                 f"{' and '.join(str(list(t.shape)) for t in tensors.values())}; encode both sets with one encoder"
             )
-        if not x.isfinite().all():
+        if not all(part.isfinite().all() for part in x.split(CHUNK // max(1, x.shape[1]) + 1)):
             raise DataError(f"{name} features must be finite, got nan or infinity; check the encoder and its input")
     return [x.to(shared if shared.is_floating_point else torch.float64) for x in tensors.values()]

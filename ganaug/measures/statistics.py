@@ -86,6 +86,57 @@ def crossed_bootstrap(
     return Interval(*(round(float(end), 12) for end in ends))  # what cancels must read 0, not 1e-18 in favour of an arm
 
 
+@dataclass(frozen=True)
+class Draws:
+    """Draws of seeds and of test images, each on its own, to be shared by all that is compared (Owen 2007).
+
+    Attributes:
+        seeds: Share of each seed in each draw, float [B, S].
+        images: How often each image was drawn, float [B, M]; within its class, so that none vanishes.
+    """
+
+    seeds: np.ndarray
+    images: np.ndarray
+
+    def of_seeds(self, n: int) -> np.ndarray:
+        """Shares of n seeds in each draw, [B, n]: those drawn, or others where the number is another."""
+        draws, seeds = self.seeds.shape
+        return self.seeds if n == seeds else _counts(draws, n, np.random.default_rng(n)) / n
+
+    def interval(self, values: ArrayLike, observed: ArrayLike, *, level: float = 0.95) -> tuple[float, float]:
+        """Percentiles of the mean over drawn seeds, and never narrower than Student's t over the seeds observed.
+
+        Args:
+            values: The statistic of each seed under each draw of images, float [B, S].
+            observed: The statistic of each seed on the images as they are, float [S].
+            level: Coverage, in (0, 1).
+
+        Returns:
+            (low, high); NaN where the statistic is.
+        """
+        table, per_seed = np.asarray(values, dtype=np.float64), np.asarray(observed, dtype=np.float64)
+        low, high = np.quantile((self.seeds * table).sum(1), [(1 - level) / 2, (1 + level) / 2])
+        reach = _student(per_seed, *_strata(None, len(per_seed)), level)
+        mean = per_seed.mean()
+        return float(min(low, mean - reach)), float(max(high, mean + reach))
+
+
+def draw(seeds: int, labels: ArrayLike, *, draws: int = 1000, seed: int = 0) -> Draws:
+    """Resample `seeds` seeds and the images, class by class.
+
+    >>> drawn = draw(3, [0, 0, 1], draws=2)
+    >>> drawn.images[:, :2].sum(1).tolist(), drawn.images[:, 2].tolist(), drawn.seeds.sum(1).tolist()
+    ([2.0, 2.0], [1.0, 1.0], [1.0, 1.0])
+    """
+    rng = np.random.default_rng(seed)
+    groups = np.asarray(labels)
+    shares = _counts(draws, seeds, rng) / seeds
+    images = np.empty((draws, len(groups)))
+    for stratum in _strata(groups, len(groups))[1]:
+        images[:, stratum] = _counts(draws, len(stratum), rng)
+    return Draws(shares, images)
+
+
 def sign_flip_p(per_seed_differences: ArrayLike, *, seed: int = 0) -> float:
     """Two-sided sign-flip permutation p of a mean paired difference.
 
@@ -132,13 +183,32 @@ def verdict(interval_low: float, interval_high: float, *, seeds: int, margin: fl
         >>> verdict(0.004, 0.02, seeds=10, margin=0.01)
         'helps'
     """
-    if seeds < MIN_SEEDS:
-        return "inconclusive"
+    return reading(interval_low, interval_high, margin=margin) if seeds >= MIN_SEEDS else "inconclusive"
+
+
+def reading(interval_low: float, interval_high: float, *, margin: float) -> str:
+    """What an interval says by itself, however many seeds it rests on.
+
+    >>> reading(-0.003, 0.004, margin=0.01)
+    'no measurable difference'
+    """
     if interval_low > 0:
         return "helps"
     if interval_high < 0:
         return "hurts"
     return "no measurable difference" if -margin <= interval_low and interval_high <= margin else "inconclusive"
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number (Holm 1979, Scandinavian Journal of Statistics 6(2)), in the order given.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.maximum.accumulate((len(p) - np.arange(len(p))) * np.asarray(p, dtype=np.float64)[order])
+    return [round(float(value), 12) for value in adjusted.clip(max=1)]
 
 
 def minimum_detectable(se: float, per_seed_differences: ArrayLike, *, level: float = 0.95, power: float = 0.8) -> float:

@@ -1,4 +1,4 @@
-"""What the dictionary of `measure.json` says: the verdict in a sentence, and the rows that tables and figures share.
+"""What the dictionary of `measure.json` says of the arms and controls: the rows that words, tables and figures share.
 
 Any part may be missing or None (no model, no held-out images, a measure that could not be taken).
 """
@@ -12,9 +12,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from ganaug.report.words import finite, interval, plain, points, size, synthetic_share
+from ganaug.report.words import finite, synthetic_share
 
-MIN_SEEDS = 6  # an exact sign-flip test over fewer cannot reach p < 0.05
+CONTROLS = {
+    "a_a": ("A/A", "the baseline against itself with other seeds", "no difference"),
+    "copy": ("copies", "training images again, slightly changed, in place of synthetic ones", "no help"),
+    "wrong_label": ("wrong labels", "synthetic images with shuffled labels", "no help; harm where the share is large"),
+}
 
 
 def strict(value: Any) -> Any:
@@ -45,9 +49,18 @@ def part(result: Any, *keys: str) -> dict[str, Any]:
     return result if isinstance(result, dict) else {}
 
 
+def rows(table: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """The tables listed under `key`.
+
+    >>> rows({"arms": [{"name": "real"}, None]}, "arms"), rows({"arms": None}, "arms")
+    ([{'name': 'real'}], [])
+    """
+    return [row for row in table.get(key) or [] if isinstance(row, dict)]
+
+
 def arms(result: dict[str, Any]) -> list[dict[str, Any]]:
     """The arms of the study, in its order."""
-    return [arm for arm in part(result, "gain").get("arms") or [] if isinstance(arm, dict)]
+    return rows(part(result, "gain"), "arms")
 
 
 def is_baseline(result: dict[str, Any], arm: dict[str, Any]) -> bool:
@@ -61,6 +74,25 @@ def is_headline(result: dict[str, Any], arm: dict[str, Any]) -> bool:
     return headline.get("arm") is not None and all(
         arm.get(mine) == headline.get(theirs) for mine, theirs in (("name", "arm"), ("fraction", "fraction"))
     )
+
+
+def baseline_arm(result: dict[str, Any]) -> dict[str, Any]:
+    """The arm that the others are compared against; empty where there is none."""
+    return next((arm for arm in arms(result) if is_baseline(result, arm)), {})
+
+
+def headline_arm(result: dict[str, Any]) -> dict[str, Any]:
+    """The arm that the verdict is about; empty where there is none."""
+    return next((arm for arm in arms(result) if is_headline(result, arm)), {})
+
+
+def metric(result: dict[str, Any]) -> str:
+    """The score that decides, in words.
+
+    >>> metric({"gain": {"metric": "balanced_accuracy"}}), metric({})
+    ('balanced accuracy', 'accuracy')
+    """
+    return str(part(result, "gain").get("metric") or "accuracy").replace("_", " ")
 
 
 def arm_name(arm: dict[str, Any]) -> str:
@@ -88,94 +120,22 @@ def gap(arm: dict[str, Any]) -> float | None:
 
 def paired_differences(result: dict[str, Any], arm: dict[str, Any]) -> list[float]:
     """Score minus the baseline's score of the same seed, where both have one."""
-    base = next((a for a in arms(result) if is_baseline(result, a)), {})
-    mine, theirs = arm.get("scores") or [], base.get("scores") or []
+    mine, theirs = arm.get("scores") or [], baseline_arm(result).get("scores") or []
     if len(mine) != len(theirs):
         return []
     return [a - b for a, b in zip(mine, theirs, strict=True) if finite(a) is not None and finite(b) is not None]
 
 
-def per_class(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row a class: name, training images, recall without and with synthetic images, change, coverage."""
-    base = part(next((a for a in arms(result) if is_baseline(result, a)), {}), "per_class")
-    head = part(next((a for a in arms(result) if is_headline(result, a)), {}), "per_class")
-    counts, fidelity = part(result, "data", "per_class"), part(result, "fidelity", "per_class")
-    names = part(result, "data").get("classes") or list(base or head)
-    return [_class_row(str(name), counts, base, head, fidelity) for name in names if name is not None]
+def controls(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The comparisons whose answer is known beforehand, those that were run: label, meaning, expected, result."""
+    found = part(result, "gain", "controls")
+    named = [
+        {"label": label, "meaning": meaning, "expected": expected, **part(found, key)}
+        for key, (label, meaning, expected) in CONTROLS.items()
+    ]
+    return [row for row in named if finite(row.get("delta")) is not None]
 
 
-def _class_row(name: str, counts: dict, base: dict, head: dict, fidelity: dict) -> dict[str, Any]:
-    before, after, count = finite(base.get(name)), finite(head.get(name)), counts.get(name)
-    return {
-        "name": name,
-        "train": count.get("train") if isinstance(count, dict) else count,
-        "before": before,
-        "after": after,
-        "delta": None if before is None or after is None else after - before,
-        "coverage": part(fidelity, name).get("coverage"),
-    }
-
-
-def advised(result: dict[str, Any]) -> bool:
-    """Whether to use the synthetic images: the study's recommendation, else its verdict; never copies, never harm."""
-    verdict, use = part(result, "gain", "headline").get("verdict"), part(result, "recommendation").get("use")
-    if verdict == "hurts" or part(result, "memorization").get("verdict") == "copying":
-        return False
-    return verdict == "helps" if use is None else bool(use)
-
-
-def sentence(result: dict[str, Any]) -> str:
-    """The verdict in one plain sentence.
-
-    Args:
-        result: The dictionary of `measure.json`.
-
-    Example:
-        >>> headline = {"delta": 0.018, "ci": [0.009, 0.027], "fraction": 0.25, "verdict": "helps"}
-        >>> sentence({"gain": {"headline": headline}}).split(" (")[0]
-        'Use it: accuracy on real test images rises by 1.8 points'
-    """
-    headline = part(result, "gain", "headline")
-    if finite(headline.get("delta")) is None:
-        return "No verdict: nothing was compared with and without synthetic images."
-    return f"{_advice(result)}: {_reservation(result)}{_finding(result, headline)}."
-
-
-def _advice(result: dict[str, Any]) -> str:
-    verdict = part(result, "gain", "headline").get("verdict")
-    if advised(result):
-        return "Use it" if verdict == "helps" else "Use it with care"
-    copying = part(result, "memorization").get("verdict") == "copying"
-    return "Do not use it yet" if verdict == "inconclusive" and not copying else "Do not use it"
-
-
-def _reservation(result: dict[str, Any]) -> str:
-    """Where the advice and the test verdict point in different directions, the reason."""
-    helps, memorization = part(result, "gain", "headline").get("verdict") == "helps", part(result, "memorization")
-    if memorization.get("verdict") == "copying":
-        copies = finite(memorization.get("copies"))
-        return f"samples copy training images{f' ({plain(copies)} found)' if copies else ''}; "
-    if helps == advised(result):
-        return ""
-    return "validation does not confirm the gain; " if helps else "validation shows a gain that the test does not; "
-
-
-def _finding(result: dict[str, Any], headline: dict[str, Any]) -> str:
-    verdict, delta = headline.get("verdict"), headline["delta"]
-    metric = str(part(result, "gain").get("metric") or "accuracy").replace("_", " ")
-    within = f"(95 % interval {interval(headline.get('ci'))})"
-    if verdict in ("helps", "hurts"):
-        share = finite(headline.get("fraction"))
-        change = f"{'rises' if delta > 0 else 'falls'} by {size(delta)} points {within}"
-        return f"{metric} on real test images {change}" + (f" with {synthetic_share(share)} synthetic" if share else "")
-    change = f"{metric} on real test images changes by {points(delta)} points {within}"
-    if verdict == "inconclusive":
-        return f"inconclusive; {change}, {_why_unsure(result, headline)}"
-    return f"no measurable gain; {change}, inside the margin of {size(part(result, 'gain').get('margin'))} points"
-
-
-def _why_unsure(result: dict[str, Any], headline: dict[str, Any]) -> str:
-    seeds = finite(part(result, "gain").get("seeds"))
-    if seeds is not None and seeds < MIN_SEEDS:
-        return f"from {seeds:g} seed{'s' * (seeds != 1)}, and a verdict needs {MIN_SEEDS}"
-    return f"and a gain below {size(headline.get('minimum_detectable'))} points could not have been detected"
+def failed_controls(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those that did not come out as they must."""
+    return [row for row in controls(result) if row.get("passed") is False]

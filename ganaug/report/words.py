@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 DASH = "–"
@@ -62,10 +63,25 @@ def interval(ci: Any) -> str:
     >>> interval([0.009, 0.027]), interval([None, None])
     ('+0.9 to +2.7', '–')
     """
-    ends = [finite(end) for end in ci] if isinstance(ci, list | tuple) else []
-    if len(ends) != 2 or None in ends:
-        return DASH
-    return f"{points(ends[0])} to {points(ends[1])}"
+    return _ends(ci, points)
+
+
+def shares(ci: Any) -> str:
+    """The two ends of an interval of shares, in percent.
+
+    >>> shares([0.881, 0.97])
+    '88.1–97.0'
+    """
+    return _ends(ci, size, DASH)
+
+
+def span(ci: Any) -> str:
+    """The two ends of an interval of any other number.
+
+    >>> span([11.24, 13.5]), span(None)
+    ('11.2 to 13.5', '–')
+    """
+    return _ends(ci, plain)
 
 
 def p_value(p: Any) -> str:
@@ -76,6 +92,16 @@ def p_value(p: Any) -> str:
     """
     number = finite(p)
     return DASH if number is None else "< 0.001" if number < 0.001 else f"{number:.3f}"
+
+
+def images(number: Any) -> str:
+    """A number of images that something is worth, signed.
+
+    >>> images(36.7), images(-0.4), images(-12.0)
+    ('+37', '0', '-12')
+    """
+    found = finite(number)
+    return DASH if found is None else f"{round(found):+,}" if round(found) else "0"
 
 
 def plain(value: Any) -> str:
@@ -136,6 +162,11 @@ def as_sentence(text: Any) -> str:
     """
     text = str(text).strip()
     return text[:1].upper() + text[1:] + "." * (text[-1:] not in (".", "!", "?", ""))
+
+
+def _ends(ci: Any, write: Callable[[Any], str], between: str = " to ") -> str:
+    ends = [finite(end) for end in ci] if isinstance(ci, list | tuple) else []
+    return DASH if len(ends) != 2 or None in ends else f"{write(ends[0])}{between}{write(ends[1])}"
 
 
 def _signed(number: float) -> str:

@@ -1,16 +1,18 @@
 """What a study rests on: real images in three parts that share no image, and the synthetic images under judgement."""
 
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganaug.data import LabeledImages, load, require_disjoint
-from ganaug.errors import ModelError
+from ganaug.data import LabeledImages, listed, load, require_disjoint
+from ganaug.errors import DataError, ModelError
 from ganaug.files import parse_json, read_file
+from ganaug.measures.copies import near_copies
 from ganaug.recipe import Data, Recipe, validate
 from ganaug.report.findings import part as part_of
 from ganaug.run import VAL_FRACTION, Val, recorded_val, split
@@ -25,6 +27,7 @@ POOL = 20_000  # synthetic images in all beyond the real counts, so that many cl
 
 Source = Synthesizer | LabeledImages | str | Path
 Images = LabeledImages | str | Path
+Pool = tuple[Tensor, Tensor]  # uint8 [M, C, H, W], int64 [M]
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,11 @@ class Evidence:
         train: What the generator and the classifiers learn from.
         val: What choices are made on.
         test: What the verdict rests on.
-        synthetic: uint8 [M, C, H, W].
-        labels: int64 [M], in the class order of `train`.
-        model: The generator, or None where a corpus is judged.
-        origin: The generator's hash, or the corpus' name.
+        pools: The images of each generator, or of the corpus; labels in the class order of `train`.
+        models: The generators; none where a corpus is judged.
+        origin: The hashes of the generators, or the corpus' name.
+        cut: Whether validation was cut from the training images.
+        choosing: `pools` without copies of validation images, which must not choose; empty: as `pools`.
         notes: What a reader of the report must know of the images.
         overlap: What test images had in common with the others, and what became of it.
     """
@@ -46,16 +50,22 @@ class Evidence:
     train: LabeledImages
     val: LabeledImages
     test: LabeledImages
-    synthetic: Tensor
-    labels: Tensor
-    model: Synthesizer | None
+    pools: tuple[Pool, ...]
+    models: tuple[Synthesizer, ...]
     origin: str
+    cut: bool
+    choosing: tuple[Pool, ...] = ()
     notes: tuple[str, ...] = ()
     overlap: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def left_out(self) -> int:
+        """Synthetic images that copy a validation image."""
+        return sum(len(y) for _, y in self.pools) - sum(len(y) for _, y in self.choosing or self.pools)
+
 
 def gather(
-    source: Source,
+    sources: Source | Sequence[Source],
     train: Images,
     val: Val | None,
     test: Images,
@@ -69,32 +79,81 @@ def gather(
     judged; from test where a model is, which has learned from the others already.
 
     Raises:
-        DataError: Sets differ in classes or size, or have images in common.
-        ModelError: The model was trained on other images.
+        DataError: Sets differ in classes or size, or have images in common; or several sources are not all models.
+        ModelError: A model was trained on other images.
     """
-    source = Synthesizer.load(source, device) if isinstance(source, str | Path) and is_model(Path(source)) else source
-    synth = source if isinstance(source, Synthesizer) else None
-    settings = recipe.data if synth is None else _own_settings(synth, recipe.data)
+    models, corpus = _loaded(sources, device)
+    first = models[0] if models else None
+    settings = recipe.data if first is None else _own_settings(first, recipe.data)
     whole = train if isinstance(train, LabeledImages) else load(train, **dict(settings))
-    val = _recorded_val(synth) if val is None else val
+    val = _recorded_val(first) if val is None else val
     val = val if isinstance(val, int | float) else like(whole, val, settings)
     test = like(whole, test, settings)
     known = [whole, val] if isinstance(val, LabeledImages) else [whole]
     notes = [caution for data in known for caution in straddling_groups(data, test)]
-    settled = settle(test, known, drop=drop_overlap, learned=synth is not None)
+    settled = settle(test, known, drop=drop_overlap, learned=bool(models))
     notes += settled.notes
     for note in notes:
         log.warning("%s", note)
     test, (whole, *rest) = settled.test, settled.known
     part, held_out, _ = split(whole, rest[0] if rest else val, settings)
-    if isinstance(source, Synthesizer):
-        _require_own(source, part, held_out)
-        return Evidence(part, held_out, test, *_sample(source, part), source, source.hash, tuple(notes), settled.facts)
-    corpus = like(whole, source, Data(skip_bad=settings.skip_bad))
-    require_disjoint(test, corpus)
-    notes += _notes_on(corpus.source, part)
-    name = Path(corpus.source).name
-    return Evidence(part, held_out, test, corpus.images, corpus.labels, None, name, tuple(notes), settled.facts)
+    notes += _unseen(part, held_out, test)
+    found = Evidence(part, held_out, test, (), models, "", cut=not rest, overlap=settled.facts)
+    if corpus is None:
+        for synth in models:
+            _require_own(synth, part, held_out)
+        pools = tuple(_sample(synth, part) for synth in models)
+        return replace(found, pools=pools, origin=", ".join(synth.hash for synth in models), notes=tuple(notes))
+    made = like(whole, corpus, Data(skip_bad=settings.skip_bad))
+    require_disjoint(test, made)
+    pool = made.images, made.labels
+    choosing, note = _without_copies(pool, part, held_out)
+    notes += [*_notes_on(made.source, part), *note]
+    name = Path(made.source).name
+    return replace(found, pools=(pool,), choosing=choosing, origin=name, notes=tuple(notes))
+
+
+def _loaded(sources: Source | Sequence[Source], device: str) -> tuple[tuple[Synthesizer, ...], Images | None]:
+    """The generators, or the one corpus.
+
+    Raises:
+        DataError: There is nothing, or several of which one is no model.
+    """
+    each = [sources] if isinstance(sources, Synthesizer | LabeledImages | str | Path) else list(sources)
+    found = [Synthesizer.load(s, device) if isinstance(s, str | Path) and is_model(Path(s)) else s for s in each]
+    models = tuple(s for s in found if isinstance(s, Synthesizer))
+    others = [s for s in found if not isinstance(s, Synthesizer)]
+    if len(others) > 1 or not found or (others and models):
+        raise DataError(
+            f"what is measured must be one corpus, or one model or several, got {len(models)} models and "
+            f"{len(others)} others; measure them one at a time"
+        )
+    return models, others[0] if others else None
+
+
+def _unseen(train: LabeledImages, val: LabeledImages, test: LabeledImages) -> Iterator[str]:
+    """What to say of classes that cannot be measured."""
+    for data, what in ((test, "its recall is not measured"), (val, "nothing is chosen by it")):
+        missing = [name for name, n in zip(train.classes, data.counts.tolist(), strict=True) if not n]
+        if missing:
+            yield f"{listed(missing)}: no image in {data.source}, so {what}."
+
+
+def _without_copies(pool: Pool, train: LabeledImages, val: LabeledImages) -> tuple[tuple[Pool, ...], list[str]]:
+    """The corpus without copies of validation images, which would flatter it there; nothing where there are none."""
+    images, labels = pool
+    copied, nearest, _ = near_copies(images, torch.cat([train.images, val.images]))
+    kept = ~(copied & (nearest >= len(train)))
+    n = int((~kept).sum())
+    if not n:
+        return (), []
+    chosen = images[kept], labels[kept]
+    if len(chosen[1].unique()) < len(labels.unique()):
+        return (), [
+            f"{n} synthetic images copy validation images, and without them a class has none: "
+            "what validation says of this corpus flatters it."
+        ]
+    return (chosen,), [f"{n} synthetic images that copy validation images were left out while choosing."]
 
 
 def _own_settings(synth: Synthesizer, asked: Data) -> Data:

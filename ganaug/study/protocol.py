@@ -3,56 +3,50 @@
 import logging
 import platform
 import time
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from ganaug.auto import pick_device
 from ganaug.data import LabeledImages, mix
 from ganaug.errors import DataError
 from ganaug.files import require_new
-from ganaug.measures import (
-    PRDC,
-    Encoder,
-    Memorization,
-    assess,
-    choose_augmentation,
-    fit_encoder,
-    frechet_distance,
-    kernel_distance,
-    measure_gain,
-    pixel_features,
-    prdc,
-)
+from ganaug.measures.design import Design, Sets, joined
+from ganaug.measures.features import encoder_of
+from ganaug.measures.gain import measure_gain
+from ganaug.measures.networks import Kind, build_classifier
 from ganaug.measures.statistics import MIN_SEEDS
 from ganaug.recipe import Measure, Recipe, load_recipe
 from ganaug.report import Pictures, strict, write_report
 from ganaug.run import Val
-from ganaug.study.evidence import Evidence, Images, Source, gather
+from ganaug.study.evidence import Evidence, Images, Pool, Source, gather
+from ganaug.study.fidelity import fidelity
+from ganaug.study.memorization import memorization
 
 log = logging.getLogger("ganaug")
-SEEDS = MIN_SEEDS  # the fewest that can decide
+SEEDS = 10
 JUDGED = 10_000  # synthetic images at most that fidelity and memorisation look at
 ENCODER_SEED = 1  # not the encoder that chose the checkpoint
-SHOWN_PER_CLASS, SHOWN_PAIRS = 10, 12
-NEIGHBOURS = 5  # of precision and its kin
-FEWEST = 10  # images of a class below which its own fidelity is noise
+SHOWN_PER_CLASS = 10
 
 
 def measure(
-    source: Source,
+    source: Source | Sequence[Source],
     *,
     train: Images,
     test: Images,
     out: str | Path,
     val: Val | None = None,
     seeds: int = SEEDS,
+    arms: Literal["short", "full"] = "short",
     seed: int = 0,
     recipe: Recipe | str = "auto",
+    classifier: Kind | None = None,
+    encoder: Callable[[torch.Tensor], torch.Tensor] | None = None,
     device: str = "auto",
     n_jobs: int = -1,
     drop_overlap: bool = False,
@@ -61,14 +55,18 @@ def measure(
     """Measure what synthetic images do for a classifier, and write REPORT/{report.html, measure.json, figures/}.
 
     Args:
-        source: A `Synthesizer`, a run or generator folder, or any labelled images that are synthetic.
+        source: A `Synthesizer`, a run or generator folder, or several, which take turns over the seeds; or any labelled
+            images that are synthetic.
         train: The real training set that the generator was made from.
         test: Real images that nothing has been fitted or chosen on.
         out: The report folder to make.
         val: The share or the images held out for choices; None: as the model's run did, or one fifth.
         seeds: Paired classifiers per arm; fewer than 6 decide nothing.
+        arms: "short": what a verdict needs; "full": all arms, the controls and the learning curve.
         seed: Another seed, other classifiers.
         recipe: Its `measure` table is used, and for a corpus its `data` table; for a model that of its own run.
+        classifier: ((C, H, W), K) -> module, from float images in [-1, 1] to logits, in place of `measure.classifier`.
+        encoder: uint8 [N, C, H, W] -> features [N, D], in place of `measure.encoder`.
         device: "auto", "cpu", "cuda" or "mps".
         n_jobs: Processes for the classifiers; -1: one per core.
         drop_overlap: Whether images that are both in training and in test, or nearly, are dropped and not refused: from
@@ -91,143 +89,99 @@ def measure(
     """
     require_new(Path(out))
     if seeds < 1:
-        raise DataError(f"--seeds must be 1 or more, got {seeds}; {SEEDS} are the fewest that can decide")
+        raise DataError(f"--seeds must be 1 or more, got {seeds}; {MIN_SEEDS} are the fewest that can decide")
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    where, kind = pick_device(device), classifier or recipe.measure.classifier
     evidence = gather(source, train, val, test, recipe, device, drop_overlap)
-    where, model = pick_device(device), evidence.model
-    judged = _some(evidence)
-    panel = assess(*map(pixel_features, (evidence.train.images, evidence.val.images, judged.synthetic)))
-    streams = [mix(seed, i) for i in range(seeds)]
-    n_jobs = n_jobs if where.type == "cpu" else 1  # one process owns an accelerator
-    findings, seconds = _gain(evidence, recipe.measure, panel, streams, seed, n_jobs, str(where))
-    train_images, K = evidence.train.images, evidence.train.num_classes
-    encoder = fit_encoder(train_images, evidence.train.labels, num_classes=K, seed=ENCODER_SEED, device=where)
+    real, judged, start = evidence.train, _some(joined(evidence.pools)), time.monotonic()
+    build_classifier(real.shape, real.num_classes, torch.Generator(), kind)  # what cannot be built is refused now
+    encode = encoder_of(
+        encoder or recipe.measure.encoder,
+        real.images,
+        real.labels,
+        num_classes=real.num_classes,
+        seed=ENCODER_SEED,
+        device=where,
+    )
+    distances = fidelity(encode, evidence.test, evidence.val, real, *judged)
+    looked = time.monotonic()
+    copies = memorization(real, evidence.val, *judged, evidence.models[0] if evidence.models else None)
+    design = replace(
+        _design(evidence, recipe.measure),
+        seeds=tuple(mix(seed, i) for i in range(seeds)),
+        seed=seed,
+        full=arms == "full",
+        classifier=kind,
+        n_jobs=n_jobs if where.type == "cpu" else 1,  # one process owns an accelerator
+        device=str(where),
+    )
+    compared = time.monotonic()
+    findings = measure_gain(_sets(evidence), design, copying=copies.verdict == "copying")
+    seconds = {"gan": design.gan_seconds, "fidelity": looked - start, "memorization": compared - looked}
     result = strict(
-        {
-            "schema": 1,
-            "ganaug": version("ganaug"),
-            "model": evidence.origin,
-            "splits": {name: part.fingerprint for name, part in _parts(evidence).items()},
-            "data": _data(evidence),
-            "overlap": evidence.overlap,
-            "seconds": {"gan": model.provenance.get("seconds") if model else None, **seconds},
-            **findings,
-            "fidelity": _fidelity(encoder, judged),
-            "memorization": _facts(panel),
-            "notes": list(evidence.notes),
-            "command": command,
-            "versions": {"ganaug": version("ganaug"), "torch": torch.__version__, "python": platform.python_version()},
+        _origin(evidence, command)
+        | {key: findings[key] for key in ("gain", "cas", "recommendation")}
+        | {
+            "fidelity": distances,
+            "memorization": copies.facts | findings["cas_gap"],
+            "seconds": seconds | findings["seconds"],
         }
     )
-    write_report(Path(out), result, _pictures(judged, panel))
+    write_report(Path(out), result, Pictures(*_samples(evidence, judged), copies.pairs))
     return result
 
 
-def _gain(
-    evidence: Evidence,
-    settings: Measure,
-    panel: Memorization,
-    streams: list[int],
-    seed: int,
-    n_jobs: int,
-    device: str,
-) -> tuple[dict[str, Any], dict[str, float]]:
-    """Gain, CAS and recommendation, under the classical augmentation that served real images best on validation."""
-    train, val, test = ((part.images, part.labels) for part in _parts(evidence).values())
-    classes, start = evidence.train.classes, time.monotonic()
-    log.info("choosing the classical augmentation on validation")
-    augment, scores = choose_augmentation(
-        train,
-        val,
-        num_classes=len(classes),
-        seed=seed,
-        steps=settings.steps,
-        metric=settings.metric,
-        n_jobs=n_jobs,
-        device=device,
-    )
-    log.info("chosen: %s", augment)
-    chosen = time.monotonic()
-    findings = measure_gain(
-        train,
-        val,
-        test,
-        (evidence.synthetic, evidence.labels),
-        classes=classes,
-        augment=augment,
-        seeds=streams,
+def _design(evidence: Evidence, settings: Measure) -> Design:
+    """What images and recipe say of how to measure."""
+    return Design(
+        classes=evidence.train.classes,
         fractions=settings.fractions,
-        steps=settings.steps,
         metric=settings.metric,
         margin=settings.margin,
-        copying=panel.verdict == "copying",
-        n_jobs=n_jobs,
-        device=device,
+        steps=settings.steps,
+        gan_seconds=_cost(evidence),
     )
-    findings["gain"] |= {
-        "augmentation": {"chosen": augment, "scores": scores},
-        "classifier": "small residual network",
-        "real_equivalents": {"per_class": None, "ci": None, "why": "no learning curve was measured"},
-    }
-    return findings, {"choosing": chosen - start, "classifiers": time.monotonic() - chosen}
 
 
-def _some(evidence: Evidence) -> Evidence:
-    """The evidence with at most JUDGED synthetic images, in random order."""
-    chosen = torch.randperm(len(evidence.labels), generator=torch.Generator().manual_seed(0))[:JUDGED]
-    return replace(evidence, synthetic=evidence.synthetic[chosen], labels=evidence.labels[chosen])
-
-
-def _fidelity(encoder: Encoder, evidence: Evidence) -> dict[str, Any]:
-    """Distances of the synthetic images from the test images, beside the floor that held-out real images set.
-
-    Every one of these measures depends on the number of images, so both sides are taken at the size of the smaller; the
-    held-out images are known to neither the generator nor the encoder.
-    """
-    test, real, fake = map(encoder, (evidence.test.images, evidence.val.images, evidence.synthetic))
-    n = min(len(real), len(fake))
-    if min(n, len(test)) <= NEIGHBOURS:
-        return {"encoder": encoder.id, "images": n, "fd": None, "fd_floor": None, "per_class": {}}
-    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))[:n]
-    found, floor = _distances(test, fake[:n]), _distances(test, real[order])
+def _origin(evidence: Evidence, command: str | None) -> dict[str, Any]:
+    """What was measured, on what, and with which versions."""
     return {
-        "encoder": encoder.id,
-        "images": n,
-        **found,
-        **{f"{name}_floor": value for name, value in floor.items()},
-        "per_class": _fidelity_per_class(test, fake, evidence),
+        "schema": 1,
+        "ganaug": version("ganaug"),
+        "model": evidence.origin,
+        "splits": {name: part.fingerprint for name, part in _parts(evidence).items()},
+        "data": _data(evidence),
+        "overlap": evidence.overlap,
+        "notes": list(evidence.notes),
+        "command": command,
+        "versions": {"ganaug": version("ganaug"), "torch": torch.__version__, "python": platform.python_version()},
     }
 
 
-def _distances(test: Tensor, other: Tensor) -> dict[str, float]:
-    fd, kid = frechet_distance(test, other), kernel_distance(test, other)
-    return {"fd": fd, "kid": kid, **asdict(prdc(test, other, NEIGHBOURS))}
+def _sets(evidence: Evidence) -> Sets:
+    train, val, test = ((part.images, part.labels) for part in _parts(evidence).values())
+    return Sets(train, val, test, evidence.pools, evidence.choosing, retrain=evidence.cut, left_out=evidence.left_out)
 
 
-def _fidelity_per_class(test: Tensor, fake: Tensor, evidence: Evidence) -> dict[str, dict[str, float]]:
-    found: dict[str, PRDC] = {}
-    for k, name in enumerate(evidence.test.classes):
-        real, made = test[evidence.test.labels == k], fake[evidence.labels == k]
-        if min(len(real), len(made)) >= FEWEST:
-            found[name] = prdc(real, made, NEIGHBOURS)
-    return {name: asdict(own) for name, own in found.items()}
+def _cost(evidence: Evidence) -> float | None:
+    """Seconds that a generator took, on average; None where one of them does not know."""
+    seconds = [model.provenance.get("seconds") for model in evidence.models]
+    return None if None in seconds or not seconds else sum(seconds) / len(seconds)
 
 
-def _pictures(evidence: Evidence, panel: Memorization) -> Pictures:
-    """Samples of each class, and samples beside their nearest training images."""
+def _some(pool: Pool) -> Pool:
+    """At most JUDGED synthetic images, in random order."""
+    images, labels = pool
+    chosen = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:JUDGED]
+    return images[chosen], labels[chosen]
+
+
+def _samples(evidence: Evidence, judged: Pool) -> tuple[torch.Tensor, tuple[str, ...]]:
+    """As many samples of each class, class by class, and the names of the classes."""
+    images, labels = judged
     K = evidence.train.num_classes
-    shown = min(SHOWN_PER_CLASS, int(torch.bincount(evidence.labels, minlength=K).min()))
-    samples = torch.cat([evidence.synthetic[evidence.labels == k][:shown] for k in range(K)])
-    closest = zip(panel.pairs[:SHOWN_PAIRS].tolist(), panel.ratios[:SHOWN_PAIRS].tolist(), strict=True)
-    pairs = [(evidence.synthetic[i], evidence.train.images[j], ratio) for (i, j), ratio in closest]
-    return Pictures(samples, evidence.train.classes, pairs)
-
-
-def _facts(panel: Memorization) -> dict[str, Any]:
-    """The panel as numbers, each beside what held-out real images score."""
-    left_out = ("pairs", "ratios", "fidelity", "reference")
-    facts = {name: value for name, value in vars(panel).items() if name not in left_out}
-    return {**facts, "encoder": "pixels", "per_class": {}}
+    shown = min(SHOWN_PER_CLASS, int(torch.bincount(labels, minlength=K).min()))
+    return torch.cat([images[labels == k][:shown] for k in range(K)]), evidence.train.classes
 
 
 def _data(evidence: Evidence) -> dict[str, Any]:

@@ -1,0 +1,156 @@
+"""Arms side by side: from the predictions of all classifiers to differences with intervals, p-values and verdicts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ganaug.measures.arms import BASELINE, Arm
+from ganaug.measures.grading import Predictions
+from ganaug.measures.metrics import METRICS, recalls, scores, tables
+from ganaug.measures.statistics import (
+    Draws,
+    crossed_bootstrap,
+    draw,
+    holm,
+    minimum_detectable,
+    sign_flip_p,
+    verdict,
+)
+
+DIFFERENCE = ("delta", "ci", "p", "minimum_detectable", "verdict")
+DRAWS = 1000  # of the intervals beside the one that decides
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The predictions of all arms, and what their paired differences from the baseline say.
+
+    Attributes:
+        graded: Arm -> set -> predictions of its classifiers; equal rows share a seed.
+        labels: Set -> int64 [M].
+        classes: The K class names.
+        counts: Training images of each class, int64 [K].
+        metric: "accuracy" or "balanced_accuracy": how a row becomes a score.
+        margin: Differences within +- margin count as none.
+        on: The set that the arms are compared on.
+    """
+
+    graded: Mapping[Arm, Mapping[str, Predictions]]
+    labels: Mapping[str, np.ndarray]
+    classes: tuple[str, ...]
+    counts: np.ndarray
+    metric: str
+    margin: float
+    on: str = "test"
+
+    def right(self, arm: Arm, on: str | None = None) -> np.ndarray:
+        """Which images of a set each classifier of the arm named rightly, bool [S, M]."""
+        name = on or self.on
+        return self.graded[arm][name].right(self.labels[name])
+
+    def scores(self, arm: Arm, on: str | None = None) -> np.ndarray:
+        """The score of each seed on a set, float [S]."""
+        return scores(self.right(arm, on), self.labels[on or self.on], self.metric)
+
+    def difference(self, arm: Arm, against: Arm = BASELINE) -> dict[str, Any]:
+        """The paired difference, with its interval, p, smallest detectable size and verdict.
+
+        The interval alone decides: the crossed bootstrap over seeds and images. p is that of the exact sign flips over
+        seeds, which knows of no other test images.
+        """
+        table = self.right(arm).astype(float) - self.right(against)
+        groups = self.labels[self.on] if self.metric == "balanced_accuracy" else None
+        interval = crossed_bootstrap(table, groups)
+        per_seed = self.scores(arm) - self.scores(against)
+        return {
+            "delta": interval.mean,
+            "ci": [interval.low, interval.high],
+            "p": sign_flip_p(per_seed),
+            "minimum_detectable": minimum_detectable(interval.se, per_seed),
+            "verdict": verdict(interval.low, interval.high, seeds=len(table), margin=self.margin),
+        }
+
+    def summary(self, arm: Arm) -> dict[str, Any]:
+        """One arm as `measure.json` has it, without what other arms have to do with it (Holm's p, validation)."""
+        found = self.scores(arm)
+        train = float(self.scores(arm, "seen").mean())
+        mean = float(found.mean())
+        facts = {
+            "name": arm[0],
+            "fraction": arm[1],
+            "scores": found.tolist(),
+            "mean": mean,
+            "train_mean": train,
+            "gap": train - mean,
+            "per_class": {name: float(table.mean()) for name, table in self._recalls(arm).items()},
+            "recall_ci": {name: _ends(table) for name, table in self._recalls(arm).items()},
+            "metrics": {metric: _finite(self._observed[arm][metric].mean()) for metric in METRICS},
+        }
+        if arm == BASELINE:
+            return facts | {"delta": 0.0, "ci": [0.0, 0.0], "p": 1.0, "verdict": "baseline"}
+        return facts | self._changes(arm) | self.difference(arm)
+
+    def summaries(self, arms: Sequence[Arm], headline: Arm) -> list[dict[str, Any]]:
+        """All of them, with p-values of the secondary arms adjusted for their number (Holm 1979)."""
+        found = {arm: self.summary(arm) for arm in arms}
+        secondary = [arm for arm in arms if arm not in (BASELINE, headline)]
+        adjusted = dict(zip(secondary, holm([found[arm]["p"] for arm in secondary]), strict=True))
+        return [found[arm] | {"p_holm": adjusted.get(arm)} for arm in arms]
+
+    def _changes(self, arm: Arm) -> dict[str, Any]:
+        """Differences from the baseline in all metrics, in the recall of each class and in the training-test gap."""
+        ours, base = self._recalls(arm), self._recalls(BASELINE)
+        deltas = {name: crossed_bootstrap(ours[name] * 1.0 - base[name], draws=DRAWS) for name in ours}
+        return {
+            "metric_deltas": {metric: self._change(arm, metric) for metric in METRICS},
+            "recall_deltas": {name: {"delta": d.mean, "ci": [d.low, d.high]} for name, d in deltas.items()},
+            "gap_delta": self._gap_change(arm),
+        }
+
+    def _change(self, arm: Arm, metric: str) -> dict[str, Any]:
+        observed = (self._observed[arm][metric] - self._observed[BASELINE][metric])[0]
+        low, high = self._draws.interval(self._drawn[arm][metric] - self._drawn[BASELINE][metric], observed)
+        return {"delta": _finite(observed.mean()), "ci": [low, high]}
+
+    def _gap_change(self, arm: Arm) -> dict[str, Any]:
+        """Of training minus test score; the training images are all there are, so only test images are redrawn."""
+        train = self.scores(arm, "seen") - self.scores(BASELINE, "seen")
+        test = (self._observed[arm][self.metric] - self._observed[BASELINE][self.metric])[0]
+        drawn = self._drawn[arm][self.metric] - self._drawn[BASELINE][self.metric]
+        low, high = self._draws.interval(train - drawn, train - test)
+        return {"delta": float((train - test).mean()), "ci": [low, high]}
+
+    def _recalls(self, arm: Arm) -> dict[str, np.ndarray]:
+        """Class name -> bool [S, M_k]; classes without a test image are left out."""
+        found = recalls(self.right(arm), self.labels[self.on], len(self.classes))
+        return {self.classes[k]: table for k, table in found.items()}
+
+    @cached_property
+    def _draws(self) -> Draws:
+        seeds = len(self.graded[BASELINE][self.on].predicted)
+        return draw(seeds, self.labels[self.on], draws=DRAWS)
+
+    @cached_property
+    def _drawn(self) -> dict[Arm, dict[str, np.ndarray]]:
+        """Every metric of every arm in each draw of test images, [B, S]; all arms share the draws."""
+        return {arm: self._tables(arm, self._draws.images) for arm in self.graded}
+
+    @cached_property
+    def _observed(self) -> dict[Arm, dict[str, np.ndarray]]:
+        return {arm: self._tables(arm, None) for arm in self.graded}
+
+    def _tables(self, arm: Arm, weights: np.ndarray | None) -> dict[str, np.ndarray]:
+        return tables(self.graded[arm][self.on], self.labels[self.on], self.counts, weights)
+
+
+def _ends(table: np.ndarray) -> list[float]:
+    """The interval of a recall, which stays a share."""
+    interval = crossed_bootstrap(table.astype(float), draws=DRAWS)
+    return [max(0.0, interval.low), min(1.0, interval.high)]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

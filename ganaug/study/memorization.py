@@ -1,0 +1,116 @@
+"""Whether synthetic images copy the training images: the panel as facts, its closest pairs, what the run's D knows."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+
+from ganaug.checkpoint import folder_of, latest_checkpoint, load_module
+from ganaug.conditioning import Discriminator
+from ganaug.data import LabeledImages
+from ganaug.errors import GanaugError
+from ganaug.images import to_float
+from ganaug.measures.memorization import assess_classes
+from ganaug.measures.panel import Memorization, Verdict
+from ganaug.recipe import validate
+from ganaug.run import Plan, build
+from ganaug.synthesis import Synthesizer
+
+SHOWN = 12  # pairs on the grid
+BATCH = 256  # images that D judges at once
+
+
+class Findings(NamedTuple):
+    """What is said of copying.
+
+    Attributes:
+        facts: The part `memorization` of measure.json, without the gap of the classifiers.
+        pairs: (synthetic image, training image, d1 / d2) of the closest pairs, uint8 [C, H, W] each.
+        verdict: Of the whole set.
+    """
+
+    facts: dict[str, Any]
+    pairs: list[tuple[Tensor, Tensor, float]]
+    verdict: Verdict
+
+
+def memorization(
+    train: LabeledImages, held_out: LabeledImages, synthetic: Tensor, labels: Tensor, model: Synthesizer | None
+) -> Findings:
+    """Judge whether synthetic images copy training images, in pixels, all together and class by class.
+
+    Args:
+        train: The real images that the generator saw.
+        held_out: Real images that it did not see.
+        synthetic: uint8 [N, C, H, W].
+        labels: int64 [N], in the class order of `train`.
+        model: The generator; where it lies in a run its discriminator is asked, too.
+
+    Raises:
+        DataError: The training images show fewer than two pictures, or the sets differ in shape.
+
+    Example:
+        >>> from ganaug.data import load
+        >>> train, test = load("sklearn:digits"), load("sklearn:digits:test")
+        >>> found = memorization(train, test, train.images[:200], train.labels[:200], None)
+        >>> found.verdict, found.facts["copies"], len(found.pairs)
+        ('copying', 200, 12)
+    """
+    seen, unseen = (train.images, train.labels), (held_out.images, held_out.labels)
+    panel, classes = assess_classes(seen, unseen, (synthetic, labels), num_classes=train.num_classes)
+    facts = {
+        **_numbers(panel),
+        "encoder": "pixels",
+        "discriminator_auc": _discriminator_auc(model, train, held_out),
+        "per_class": dict(zip(train.classes, map(asdict, classes), strict=True)),
+    }
+    closest = zip(panel.pairs[:SHOWN].tolist(), panel.ratios[:SHOWN].tolist(), strict=True)
+    return Findings(facts, [(synthetic[i], train.images[j], ratio) for (i, j), ratio in closest], panel.verdict)
+
+
+def _numbers(panel: Memorization) -> dict[str, Any]:
+    left_out = ("pairs", "ratios", "fidelity", "reference")
+    return {name: value for name, value in vars(panel).items() if name not in left_out}
+
+
+def _discriminator_auc(model: Synthesizer | None, train: LabeledImages, held_out: LabeledImages) -> float | None:
+    """How surely the run's last discriminator tells training from held-out images: 1/2 where it learned none by heart.
+
+    None where there is no run, or its checkpoint cannot be read.
+    """
+    if model is None or model.folder is None:
+        return None
+    try:
+        D = _discriminator(model, model.folder.parent / "checkpoints", train, held_out)
+    except GanaugError:
+        return None
+    if D is None:
+        return None
+    scores = torch.cat([_scores(D, part) for part in (train, held_out)])
+    truth = torch.arange(len(scores)) < len(train)
+    return float(roc_auc_score(truth.numpy(), scores.numpy())) if bool(scores.isfinite().all()) else None
+
+
+def _discriminator(
+    model: Synthesizer, root: Path, train: LabeledImages, held_out: LabeledImages
+) -> Discriminator | None:
+    """The discriminator of the newest checkpoint below `root`; None where there is none."""
+    found = latest_checkpoint(root)
+    if found is None:
+        return None
+    step, files = found
+    recipe = validate(model.provenance.get("recipe") or {}, str(model))
+    state, _ = build(Plan(train, held_out, recipe, [], torch.device("cpu"), {}, ""))
+    name = "D.safetensors"
+    load_module(state.D, files.get(name, b""), str(folder_of(root, step) / name))
+    return state.D.eval()
+
+
+@torch.inference_mode()
+def _scores(D: Discriminator, data: LabeledImages) -> Tensor:
+    """How real D finds each image, float32 [N]."""
+    batches = zip(data.images.split(BATCH), data.labels.split(BATCH), strict=True)
+    return torch.cat([D(to_float(images), labels).logits.float() for images, labels in batches])
