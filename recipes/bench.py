@@ -79,7 +79,7 @@ def frechet_and_scipy() -> tuple[Call, Call]:
 
     def theirs() -> float:
         m, a, n, b = arrays
-        return float(((m - n) ** 2).sum() + np.trace(a + b - 2 * sqrtm(a @ b).real))
+        return float(((m - n) ** 2).sum() + np.trace(a + b - 2 * np.real(sqrtm(a @ b))))
 
     return lambda: gaussian_distance(mean, cov, other, other_cov), theirs
 

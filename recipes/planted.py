@@ -40,7 +40,7 @@ def main(
     """Measure the planted corpora of each set, and say whether every verdict is the right one."""
     rows = []
     for source in sets or ["sklearn:digits"]:
-        data = load(source, **({"resolution": resolution} if resolution else {}))
+        data = load(source, resolution=resolution or None)
         for name, plant in PLANTS.items():
             rows.append(row(Path(source).name, name, judge(data, plant, per_class, seeds, steps)))
     record("planted", "Verdicts on planted corpora", rows, seeds=seeds, steps=steps, per_class=per_class)

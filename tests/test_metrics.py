@@ -23,12 +23,12 @@ def test_every_metric_equals_scikit_learn(said):
     found = tables(predictions, labels, np.array([150, 90, 45, 15]))
     assert set(found) == set(METRICS) and all(table.shape == (1, S) for table in found.values())
     for s, row in enumerate(predictions.predicted):
-        recall = recall_score(labels, row, average=None)
+        recall = [recall_score(labels == k, row == k) for k in range(K)]
         expected = {
             "accuracy": (row == labels).mean(),
             "balanced_accuracy": balanced_accuracy_score(labels, row),
             "macro_f1": f1_score(labels, row, average="macro"),
-            "worst_class": recall.min(),
+            "worst_class": min(recall),
             "tail_third": recall[3],
         }
         assert {name: found[name][0, s] for name in expected} == pytest.approx(expected)

@@ -22,9 +22,9 @@ from ganaug.measures.metrics import headline_metric, scores
 from ganaug.measures.statistics import reading
 
 log = logging.getLogger("ganaug")
-AUGMENT_STREAM, STEPS_STREAM, FRACTION_STREAM = 2, 3, 4  # seeds that no reported classifier has
-AUGMENT_SEEDS, STEPS_SEEDS, FRACTION_SEEDS = 3, 4, 4
-BASES, FLIP, MIXES = ("none", "shift", "affine", "trivial"), "+flip", ("+mixup", "+cutmix")
+BASELINE_STREAM, FRACTION_STREAM = 2, 3  # seeds that no reported classifier has
+BASELINE_SEEDS, FRACTION_SEEDS = 4, 4
+BASES, FLIP, MIXES = ("none", "affine", "trivial"), "+flip", ("+mixup", "+cutmix")
 RUNGS = 3  # of the ladder of steps: the default, and its doublings
 Key = TypeVar("Key", str, int)
 RISING = 0.0025  # less than a quarter of a point a doubling: no longer rising
@@ -77,7 +77,8 @@ def choose(sets: Sets, design: Design) -> Choices:
         augment, augment_scores = choose_augmentation(train, val, protocol, metric, seed=design.seed)
     steps, steps_scores = protocol.steps, {}
     if design.steps is None:
-        steps, steps_scores = choose_steps(train, val, protocol, metric, augment, seed=design.seed)
+        known = augment_scores.get(augment)
+        steps, steps_scores = choose_steps(train, val, protocol, metric, augment, seed=design.seed, known=known)
     protocol = replace(protocol, steps=steps)
     log.info("choosing the synthetic share on validation")
     before, seeds = time.monotonic(), fraction_seeds(design.seed)
@@ -109,7 +110,7 @@ def _row(study: Comparison, arm: Arm) -> dict[str, Any]:
 
 
 def choose_augmentation(
-    train: Labeled, val: Labeled, protocol: Protocol, metric: str, *, seed: int = 0, seeds: int = AUGMENT_SEEDS
+    train: Labeled, val: Labeled, protocol: Protocol, metric: str, *, seed: int = 0, seeds: int = BASELINE_SEEDS
 ) -> tuple[str, dict[str, float]]:
     """The classical augmentation that serves real images best on validation: what synthetic ones must beat.
 
@@ -130,7 +131,7 @@ def choose_augmentation(
     found: dict[str, float] = {}
 
     def best(names: Sequence[str]) -> str:
-        streams = [mix(seed, AUGMENT_STREAM, i) for i in range(seeds)]
+        streams = baseline_seeds(seed, seeds)
         found.update(_means({n: [Fit(s, n, ("val",)) for s in streams] for n in names}, train, val, protocol, metric))
         return max(found, key=found.__getitem__)
 
@@ -142,7 +143,14 @@ def choose_augmentation(
 
 
 def choose_steps(
-    train: Labeled, val: Labeled, protocol: Protocol, metric: str, augment: str, *, seed: int = 0
+    train: Labeled,
+    val: Labeled,
+    protocol: Protocol,
+    metric: str,
+    augment: str,
+    *,
+    seed: int = 0,
+    known: float | None = None,
 ) -> tuple[int, dict[int, float]]:
     """Where the baseline's validation score stops rising: twice the steps would add less than a quarter of a point.
 
@@ -153,14 +161,15 @@ def choose_steps(
         metric: "accuracy" or "balanced_accuracy".
         augment: The classical augmentation.
         seed: Another seed, other classifiers.
+        known: What `choose_augmentation` with this seed found for `augment`: the first rung of the ladder.
 
     Returns:
         Steps, and the mean validation score at each rung of the ladder.
     """
-    streams = [mix(seed, STEPS_STREAM, i) for i in range(STEPS_SEEDS)]
+    streams = baseline_seeds(seed)
     ladder = [protocol.steps * 2**i for i in range(RUNGS)]
-    found: dict[int, float] = {}
-    for steps in ladder:
+    found = {} if known is None else {protocol.steps: known}
+    for steps in (rung for rung in ladder if rung not in found):
         fits = {steps: [Fit(s, augment, ("val",)) for s in streams]}
         found |= _means(fits, train, val, replace(protocol, steps=steps), metric)
         if len(found) > 1 and found[steps] - found[steps // 2] < RISING:
@@ -187,6 +196,11 @@ def choose_fraction(val_scores: Mapping[float, np.ndarray]) -> float:
     0.25
     """
     return min(val_scores, key=lambda fraction: (-val_scores[fraction].mean(), fraction))
+
+
+def baseline_seeds(seed: int, n: int = BASELINE_SEEDS) -> list[int]:
+    """The seeds under which augmentation and steps are chosen."""
+    return [mix(seed, BASELINE_STREAM, i) for i in range(n)]
 
 
 def fraction_seeds(seed: int) -> list[int]:

@@ -37,7 +37,7 @@ from ganaug.measures.metrics import is_unbalanced
 from ganaug.measures.statistics import draw
 
 log = logging.getLogger("ganaug")
-LONGEST = 4  # times the steps that the arm trained longer takes at most
+LONGEST = 3  # times the steps that the arm trained longer takes at most
 CURVE_SEEDS = 4  # of the reported ones
 
 

@@ -91,7 +91,7 @@ Graded = dict[str, Predictions]  # name of a set -> what was predicted on it
 
 
 def grade(arms: Mapping[Arm, Sequence[Fit]], sets: Mapping[str, Labeled], protocol: Protocol) -> dict[Arm, Graded]:
-    """Train every classifier of every arm and let it predict once.
+    """Train every classifier of every arm and let it predict once; equal ones are one.
 
     On the CPU each takes one torch thread, and the fan-out is joblib's: under `joblib.parallel_config` it takes another
     backend, for example a cluster's.
@@ -113,9 +113,21 @@ def grade(arms: Mapping[Arm, Sequence[Fit]], sets: Mapping[str, Labeled], protoc
         >>> grade(arms, sets, Protocol(num_classes=2, steps=1, n_jobs=1))["real"]["train"].predicted.shape
         (1, 8)
     """
-    fits = [fit for row in arms.values() for fit in row]
-    rows = iter((_fan_out if protocol.device == "cpu" else side_by_side)(fits, sets, protocol))
-    return {arm: _stack([next(rows) for _ in row]) for arm, row in arms.items()}
+    wanted: dict[Fit, dict[str, None]] = {}
+    for fit in (fit for row in arms.values() for fit in row):
+        wanted.setdefault(_training(fit), {}).update(dict.fromkeys(fit.graded))
+    fits = [replace(fit, graded=tuple(names)) for fit, names in wanted.items()]
+    found = (_fan_out if protocol.device == "cpu" else side_by_side)(fits, sets, protocol)
+    done = dict(zip(wanted, found, strict=True))
+    return {
+        arm: _stack([{name: done[_training(fit)][name] for name in fit.graded} for fit in row])
+        for arm, row in arms.items()
+    }
+
+
+def _training(fit: Fit) -> Fit:
+    """What decides the classifier: equal ones are trained once, whatever they are graded on."""
+    return replace(fit, graded=(), synthetic=fit.synthetic if fit.fraction else "")
 
 
 def _fan_out(fits: Sequence[Fit], sets: Mapping[str, Labeled], protocol: Protocol) -> list[Graded]:

@@ -39,9 +39,8 @@ class Memorization:
 
     Attributes:
         verdict: copying: synthetic samples sit on training images. underfit: they are further from these than real
-            ones are, and outside the real manifold. shrunken: they do not reach what real ones reach. healthy: none of
-            these.
-            not testable: too few images to say, and no blatant copies.
+            ones are, and outside the real manifold. shrunken: they do not reach what real ones reach, or repeat each
+            other. healthy: none of these. not testable: too few images to say, and no blatant copies.
         why: What decided it, a sentence with numbers.
         images: Synthetic samples that were looked at.
         copies: Those with a neighbour ratio below 1/3.

@@ -1,6 +1,7 @@
 """The protocol of `ganaug measure`: gather, look for copies, compare classifiers, take distances, report."""
 
 import logging
+import math
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -165,8 +166,9 @@ def _sets(evidence: Evidence) -> Sets:
 
 def _cost(evidence: Evidence) -> float | None:
     """Seconds that a generator took, on average; None where one of them does not know."""
-    seconds = [model.provenance.get("seconds") for model in evidence.models]
-    return None if None in seconds or not seconds else sum(seconds) / len(seconds)
+    seconds = [float(model.provenance.get("seconds") or "nan") for model in evidence.models]
+    mean = sum(seconds) / len(seconds) if seconds else math.nan
+    return None if math.isnan(mean) else mean
 
 
 def _some(pool: Pool) -> Pool:
