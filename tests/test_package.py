@@ -70,7 +70,8 @@ def test_the_wheel_carries_the_package_and_its_data_alone(wheel: Path) -> None:
     tracked = [path.relative_to(ROOT).as_posix() for path in (ROOT / "ganaug").rglob("*.py")]
     assert sorted(code) == sorted(tracked)
     assert sorted(set(names) - set(code)) == sorted(
-        ["ganaug/py.typed", "ganaug/templates/report.html.jinja"]
+        ["ganaug/py.typed"]
+        + [f"ganaug/templates/{path.name}" for path in (ROOT / "ganaug/templates").iterdir()]
         + [f"ganaug/recipes/{name}.toml" for name in shipped()]
     )
 

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from shell import learn_fast
 
 import ganaug.auto
 from ganaug.cli import main
@@ -21,7 +22,8 @@ def test_every_block_runs(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ganaug.auto, "_steps", lambda *_: (20, "enough to see the blocks run"))
     monkeypatch.setattr(ganaug.auto, "_width", lambda *_: (8, "the same"))
-    monkeypatch.setattr("ganaug.measures.choosing.default_steps", lambda _: 10)
+    monkeypatch.setattr("ganaug.measures.choosing.default_steps", lambda _: 2)
+    learn_fast(monkeypatch)
     write_folder(Path("data/train"), first_per_class(digits, 12)[0])
     write_folder(Path("data/test"), first_per_class(test_digits, 8)[0])
     names: dict[str, object] = {}

@@ -173,10 +173,17 @@ class Trial:
             "selection": {"seeds": FRACTION_SEEDS, "left_out": self.sets.left_out, "arms": choices.arms},
             "arms": self.arms,
             "left_out": self.left_out(),
+            "longer": self.longer_facts(),
             "headline": {"against": REAL, "arm": MIXED}
             | {key: self.headline[key] for key in ("fraction", *DIFFERENCE)},
             "controls": self.controls(),
         }
+
+    def longer_facts(self) -> dict[str, Any] | None:
+        """Steps of the arm trained longer, and whether the GAN would have paid for more."""
+        if not (self.design.full and self.longer):
+            return None
+        return {"steps": self.longer, "most": LONGEST, "capped": self.longer == LONGEST * self.choices.protocol.steps}
 
     def left_out(self) -> dict[str, str]:
         """Arm -> why it was not run."""
