@@ -70,7 +70,7 @@ def _commit() -> str:
     """The commit, and whether files differ from it."""
     try:
         return _git("rev-parse", "--short", "HEAD") + (
-            " with changes" if _git("status", "--porcelain", "ganaug") else ""
+            " with changes" if _git("status", "--porcelain", "ganaug", "recipes/*.py") else ""
         )
     except (OSError, subprocess.CalledProcessError):
         return "no commit"

@@ -14,11 +14,12 @@ from PIL import Image
 from shell import learn_fast
 from torch import Tensor, nn
 
-from ganaug.data import LabeledImages, first_per_class, load, straddling
+from ganaug.data import LabeledImages, first_per_class, load, shared, straddling
 from ganaug.demo import write_folder
 from ganaug.errors import DataError, ModelError
+from ganaug.measures.design import jittered, joined
 from ganaug.recipe import load_recipe
-from ganaug.run import execute, plan
+from ganaug.run import execute, plan, split
 from ganaug.study import gather, measure
 
 QUICK = load_recipe("auto", ["measure.steps=100", "measure.fractions=[0.7]"])
@@ -201,9 +202,35 @@ def test_copies_of_validation_images_do_not_choose():
     evidence = gather(corpus, train, val, TEST, QUICK)
     [(images, _)] = evidence.choosing
     assert evidence.left_out == 2 and torch.equal(images, corpus.images[2:]), "a copy of a training image may stay"
-    assert "2 synthetic images that copy validation images were left out while choosing." in evidence.notes
+    assert "2 synthetic images copy validation images, and were left out while choosing." in evidence.notes
     assert torch.equal(evidence.pools[0][0], corpus.images), "the reported arms take all"
     assert not evidence.cut and gather(CORPUS, TRAIN, 0.2, TEST, QUICK).cut
+
+
+def test_a_corpus_of_validation_images_is_copying_and_never_recommended(tmp_path: Path):
+    """Validation was cut from the training images; jittered copies of it do not choose, and forbid the use."""
+    train, _ = first_per_class(load("sklearn:digits"), 24)
+    _, held_out, _ = split(train, 0.5, QUICK.data)
+    made = [jittered((held_out.images, held_out.labels), seed) for seed in range(4)]
+    images, labels = joined(made)
+    corpus = LabeledImages(images, labels, train.classes, tuple(map(str, range(len(labels)))), "copies")
+    recipe = load_recipe("auto", ["measure.steps=10", "measure.fractions=[0.5]", "measure.encoder=pixels"])
+    test = load("sklearn:digits:test").subset(range(100))
+    known = shared(test, train)
+    test = test.subset([i for i in range(100) if i not in {j for j, _ in known}])
+    result = measure(corpus, train=train, val=0.5, test=test, out=tmp_path / "report", seeds=6, recipe=recipe, n_jobs=1)
+    found = result["memorization"]
+    assert found["verdict"] == "copying" and "near copies of validation images" in found["why"]
+    assert found["copies"] > 0.9 * len(labels) and result["gain"]["selection"]["left_out"] > 0.9 * len(labels)
+    assert result["recommendation"]["use"] is False
+
+
+def test_a_corpus_of_near_duplicates_of_test_images_is_refused():
+    few = with_images(CORPUS, [0, 1], nearly(TEST.images[:2]))
+    assert "2 test images nearly equal synthetic ones (0.67 %)." in gather(few, TRAIN, None, TEST, QUICK).notes
+    many = with_images(CORPUS, list(range(20)), nearly(TEST.images[:20]))
+    with pytest.raises(DataError, match="at most 1% of the test images may have a near duplicate there, got 20 of 300"):
+        gather(many, TRAIN, None, TEST, QUICK)
 
 
 def test_a_class_without_test_images_is_said():

@@ -36,12 +36,13 @@ def _why(chosen: Mapping[str, Any], copying: bool, seeds: int) -> str:
     )
     if seeds < MIN_SEEDS:
         return f"fewer than {MIN_SEEDS} seeds decide nothing; {found}"
-    agree = validation["verdict"] == chosen["verdict"]
-    if copying:
-        first = "the synthetic images copy training images"
-        return first if agree else f"{first}; {_against(found, chosen)}"
-    return f"{found}, and the test images agree: {chosen['verdict']}" if agree else _against(found, chosen)
+    found += _beside(validation["verdict"], chosen["verdict"])
+    return f"the synthetic images copy training images; {found}" if copying else found
 
 
-def _against(found: str, chosen: Mapping[str, Any]) -> str:
-    return f"{found}, while the test images say: {chosen['verdict']}"
+def _beside(on_validation: str, on_test: str) -> str:
+    """What the test images say beside validation: only a gain or a loss can be contradicted."""
+    if on_validation == on_test != "inconclusive":
+        return f", and the test images agree: {on_test}"
+    contrast = {on_validation, on_test} & {"helps", "hurts"}
+    return f", while the test images say: {on_test}" if contrast else f"; on the test images: {on_test}"

@@ -6,12 +6,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 from ganaug.measures.arms import BASELINE, Arm
 from ganaug.measures.grading import Predictions
-from ganaug.measures.metrics import METRICS, recalls, scores, tables
+from ganaug.measures.metrics import HEADLINES, METRICS, recalls, scores, tables
 from ganaug.measures.statistics import (
     Draws,
+    Interval,
     crossed_bootstrap,
     draw,
     holm,
@@ -55,23 +57,30 @@ class Comparison:
         """The score of each seed on a set, float [S]."""
         return scores(self.right(arm, on), self.labels[on or self.on], self.metric)
 
-    def difference(self, arm: Arm, against: Arm = BASELINE) -> dict[str, Any]:
+    def difference(self, arm: Arm, *, level: float = 0.95) -> dict[str, Any]:
         """The paired difference, with its interval, p, smallest detectable size and verdict.
 
         The interval alone decides: the crossed bootstrap over seeds and images. p is that of the exact sign flips over
         seeds, which knows of no other test images.
         """
-        table = self.right(arm).astype(float) - self.right(against)
-        groups = self.labels[self.on] if self.metric == "balanced_accuracy" else None
-        interval = crossed_bootstrap(table, groups)
-        per_seed = self.scores(arm) - self.scores(against)
+        interval = self._interval(arm, self.metric, level)
+        per_seed = self.scores(arm) - self.scores(BASELINE)
+        # An interval may be wider than its bootstrap: Student's t, the rule of three. What it hides is not detectable.
+        se = max(
+            interval.se, (interval.high - interval.low) / (2 * stdtrit(max(1, len(per_seed) - 1), (1 + level) / 2))
+        )
         return {
             "delta": interval.mean,
             "ci": [interval.low, interval.high],
             "p": sign_flip_p(per_seed),
-            "minimum_detectable": minimum_detectable(interval.se, per_seed),
-            "verdict": verdict(interval.low, interval.high, seeds=len(table), margin=self.margin),
+            "minimum_detectable": minimum_detectable(se, per_seed),
+            "verdict": verdict(interval.low, interval.high, seeds=len(per_seed), margin=self.margin),
         }
+
+    def _interval(self, arm: Arm, metric: str, level: float = 0.95) -> Interval:
+        """Of a difference in a metric that is a mean over images."""
+        table = self.right(arm).astype(float) - self.right(BASELINE)
+        return crossed_bootstrap(table, self.labels[self.on] if metric == "balanced_accuracy" else None, level=level)
 
     def summary(self, arm: Arm) -> dict[str, Any]:
         """One arm as `measure.json` has it, without what other arms have to do with it (Holm's p, validation)."""
@@ -104,22 +113,26 @@ class Comparison:
         """Differences from the baseline in all metrics, in the recall of each class and in the training-test gap."""
         ours, base = self._recalls(arm), self._recalls(BASELINE)
         deltas = {name: crossed_bootstrap(ours[name] * 1.0 - base[name], draws=DRAWS) for name in ours}
+        drawn, known = self._tables(arm, self._draws.images), self._drawn_baseline
+        changes = {metric: drawn[metric] - known[metric] for metric in METRICS}
         return {
-            "metric_deltas": {metric: self._change(arm, metric) for metric in METRICS},
+            "metric_deltas": {metric: self._change(arm, metric, changes[metric]) for metric in METRICS},
             "recall_deltas": {name: {"delta": d.mean, "ci": [d.low, d.high]} for name, d in deltas.items()},
-            "gap_delta": self._gap_change(arm),
+            "gap_delta": self._gap_change(arm, changes[self.metric]),
         }
 
-    def _change(self, arm: Arm, metric: str) -> dict[str, Any]:
+    def _change(self, arm: Arm, metric: str, drawn: np.ndarray) -> dict[str, Any]:
+        if metric in HEADLINES:  # one interval for one number, wherever it stands
+            interval = self._interval(arm, metric)
+            return {"delta": interval.mean, "ci": [interval.low, interval.high]}
         observed = (self._observed[arm][metric] - self._observed[BASELINE][metric])[0]
-        low, high = self._draws.interval(self._drawn[arm][metric] - self._drawn[BASELINE][metric], observed)
+        low, high = self._draws.interval(drawn, observed)
         return {"delta": _finite(observed.mean()), "ci": [low, high]}
 
-    def _gap_change(self, arm: Arm) -> dict[str, Any]:
+    def _gap_change(self, arm: Arm, drawn: np.ndarray) -> dict[str, Any]:
         """Of training minus test score; the training images are all there are, so only test images are redrawn."""
         train = self.scores(arm, "seen") - self.scores(BASELINE, "seen")
-        test = (self._observed[arm][self.metric] - self._observed[BASELINE][self.metric])[0]
-        drawn = self._drawn[arm][self.metric] - self._drawn[BASELINE][self.metric]
+        test = self.scores(arm) - self.scores(BASELINE)
         low, high = self._draws.interval(train - drawn, train - test)
         return {"delta": float((train - test).mean()), "ci": [low, high]}
 
@@ -134,9 +147,9 @@ class Comparison:
         return draw(seeds, self.labels[self.on], draws=DRAWS)
 
     @cached_property
-    def _drawn(self) -> dict[Arm, dict[str, np.ndarray]]:
-        """Every metric of every arm in each draw of test images, [B, S]; all arms share the draws."""
-        return {arm: self._tables(arm, self._draws.images) for arm in self.graded}
+    def _drawn_baseline(self) -> dict[str, np.ndarray]:
+        """Every metric of the baseline in each draw of test images, [B, S]; all arms share the draws."""
+        return self._tables(BASELINE, self._draws.images)
 
     @cached_property
     def _observed(self) -> dict[Arm, dict[str, np.ndarray]]:

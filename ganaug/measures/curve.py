@@ -13,6 +13,7 @@ SERIES = (1, 2, 5)  # 5, 10, 20, 50, 100, ... images a class
 DECAYS = np.linspace(0.05, 2.0, 40)  # exponents tried
 LEAST = 3  # points that a curve of three parameters needs
 FAR = 2.0  # no answer beyond so many times the images there are
+NO_GAIN = "the interval of the gain holds 0"
 
 
 def sizes(counts: np.ndarray) -> list[int]:
@@ -116,17 +117,23 @@ def real_equivalents(
     """
     low, high = headline["ci"]
     if low <= 0 <= high:
-        return unknown("the interval of the gain holds 0")
+        return unknown(NO_GAIN)
     if len(n) < LEAST:
         return unknown(f"a curve needs {LEAST} points, and {n[-1]:.0f} images a class give {len(n)}")
     errors = np.array([1 - scores(table, labels, metric).mean() for table in tables])
+    if not fit_power_law(n, errors)[1] > 0:
+        return unknown("more real images change nothing: the curve is flat")
     found = float(equivalents(n, errors, np.asarray(headline["delta"])))
+    if n[-1] + found < n[0]:
+        return unknown(f"it costs more than all but {n[0]:.0f} real images a class, where the curve begins")
     if found > (FAR - 1) * n[-1]:
         return unknown(f"it is worth more than {n[-1]:.0f} further real images a class, beyond what the curve can tell")
     drawn = np.stack([_drawn(table, labels, draws, metric) for table in (*tables, arm)], axis=-1)
     spread = equivalents(n, 1 - drawn[:, :-1], drawn[:, -1] - drawn[:, -2])
-    ends = np.quantile(np.minimum(spread, (FAR - 1) * n[-1]), [0.025, 0.975])
-    why = f"with synthetic images, {n[-1]:.0f} real ones a class teach as much as {n[-1] + found:.0f} without"
+    limits = n[0] - n[-1], (FAR - 1) * n[-1]
+    ends = np.quantile(spread.clip(*limits), [0.025, 0.975])
+    beyond = "; the interval goes beyond what the curve can tell" if {*ends} & {*limits} else ""
+    why = f"with synthetic images, {n[-1]:.0f} real ones a class teach as much as {n[-1] + found:.0f} without{beyond}"
     return {"per_class": found, "ci": ends.tolist(), "why": why}
 
 

@@ -8,6 +8,7 @@ import torch
 
 from ganaug.errors import DataError
 from ganaug.measures.grading import Labeled, Protocol
+from ganaug.measures.metrics import HEADLINES
 from ganaug.measures.networks import Kind
 
 FRACTIONS = (0.1, 0.25, 0.5, 0.7)
@@ -64,8 +65,8 @@ class Sets:
         pools = self.choosing or self.synthetic
         return {"train": self.train, "val": self.val} | {made_by(m): pool for m, pool in enumerate(pools)}
 
-    def to_report(self, seed: int) -> dict[str, Labeled]:
-        """Name -> images of the reported arms and of the controls; `seed`: of what is planted."""
+    def to_report(self, seed: int | None) -> dict[str, Labeled]:
+        """Name -> images of the reported arms, and of the controls where there is a `seed` to plant them by."""
         whole, (made, labels) = self.whole, joined(self.synthetic)
         found = {
             "train": whole,
@@ -74,11 +75,12 @@ class Sets:
             "learned": some(self.train),
             "val": self.val,
             "judged": some((made, labels)),
-            "copies": jittered(whole, seed),
-            "wrong": (made, (labels + 1) % (int(whole[1].max()) + 1)),
             **{made_by(m): images for m, images in enumerate(self.synthetic)},
         }
-        return found if self.unused is None else found | {"held-out": self.unused}
+        if seed is None:
+            return found
+        planted = {"copies": jittered(whole, seed), "wrong": (made, (labels + 1) % (int(whole[1].max()) + 1))}
+        return found | planted | ({} if self.unused is None else {"held-out": self.unused})
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,13 @@ class Design:
         gan_seconds: What making the generators took; None where it is not known.
         classifier: "small", "torchvision:NAME" or a function ((C, H, W), K) -> module.
         batch_size: Images per step.
-        n_jobs: Processes; -1: one per core, 1: none but this one. The result does not depend on it.
+        n_jobs: Processes; -1: one per core, 1: none but this one. No result depends on it, but for the steps of the arm
+            that trains longer, which are set by the clock.
         device: Where to train.
 
     Raises:
-        DataError: There is no seed or no fraction, a seed is there twice, or a fraction lies outside (0, 1).
+        DataError: There is no seed or no fraction, a seed is there twice, a fraction lies outside (0, 1), or the metric
+            is another.
     """
 
     classes: tuple[str, ...]
@@ -126,6 +130,11 @@ class Design:
         if not self.fractions or not all(0 < f < 1 for f in self.fractions):
             raise DataError(
                 f"fractions must be one or more numbers in (0, 1), got {list(self.fractions)}; {FRACTIONS} are usual"
+            )
+
+        if self.metric not in (None, *HEADLINES):
+            raise DataError(
+                f"metric must be one of {', '.join(HEADLINES)}, got {self.metric!r}; leave it out to choose"
             )
 
     def protocol(self, steps: int) -> Protocol:
@@ -157,6 +166,8 @@ def some(data: Labeled) -> Labeled:
 
 def joined(sets: Sequence[Labeled]) -> Labeled:
     """Several sets as one."""
+    if len(sets) == 1:
+        return sets[0]
     return torch.cat([images for images, _ in sets]), torch.cat([labels for _, labels in sets])
 
 

@@ -17,7 +17,11 @@ from ganaug.report.words import finite, synthetic_share
 CONTROLS = {
     "a_a": ("A/A", "the baseline against itself with other seeds", "no difference"),
     "copy": ("copies", "training images again, slightly changed, in place of synthetic ones", "no help"),
-    "wrong_label": ("wrong labels", "synthetic images with shuffled labels", "no help; harm where the share is large"),
+    "wrong_label": (
+        "wrong labels",
+        "synthetic images under the next class's name",
+        "no help; harm where the share is large",
+    ),
 }
 
 

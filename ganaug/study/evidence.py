@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganaug.data import LabeledImages, listed, load, require_disjoint
+from ganaug.data import LabeledImages, listed, load, near_duplicates, require_disjoint, require_images
 from ganaug.errors import DataError, ModelError
 from ganaug.files import parse_json, read_file
-from ganaug.measures.copies import near_copies
+from ganaug.measures.copies import near_copies, pictures
 from ganaug.recipe import Data, Recipe, validate
 from ganaug.report.findings import part as part_of
 from ganaug.run import VAL_FRACTION, Val, recorded_val, split
 from ganaug.run.planning import like, straddling_groups
-from ganaug.study.overlap import settle
+from ganaug.study.overlap import MOST, settle
 from ganaug.synthesis import Synthesizer, is_model
 
 log = logging.getLogger("ganaug")
@@ -43,6 +43,7 @@ class Evidence:
         origin: The hashes of the generators, or the corpus' name.
         cut: Whether validation was cut from the training images.
         choosing: `pools` without copies of validation images, which must not choose; empty: as `pools`.
+        left_out: Synthetic images that copy a validation image.
         notes: What a reader of the report must know of the images.
         overlap: What test images had in common with the others, and what became of it.
     """
@@ -55,13 +56,9 @@ class Evidence:
     origin: str
     cut: bool
     choosing: tuple[Pool, ...] = ()
+    left_out: int = 0
     notes: tuple[str, ...] = ()
     overlap: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def left_out(self) -> int:
-        """Synthetic images that copy a validation image."""
-        return sum(len(y) for _, y in self.pools) - sum(len(y) for _, y in self.choosing or self.pools)
 
 
 def gather(
@@ -105,12 +102,10 @@ def gather(
         pools = tuple(_sample(synth, part) for synth in models)
         return replace(found, pools=pools, origin=", ".join(synth.hash for synth in models), notes=tuple(notes))
     made = like(whole, corpus, Data(skip_bad=settings.skip_bad))
+    require_images(made)
     require_disjoint(test, made)
-    pool = made.images, made.labels
-    choosing, note = _without_copies(pool, part, held_out)
-    notes += [*_notes_on(made.source, part), *note]
-    name = Path(made.source).name
-    return replace(found, pools=(pool,), choosing=choosing, origin=name, notes=tuple(notes))
+    notes += [*_nearly_test(test, made), *_notes_on(made.source, part)]
+    return _without_copies(replace(found, pools=((made.images, made.labels),), origin=Path(made.source).name), notes)
 
 
 def _loaded(sources: Source | Sequence[Source], device: str) -> tuple[tuple[Synthesizer, ...], Images | None]:
@@ -139,21 +134,53 @@ def _unseen(train: LabeledImages, val: LabeledImages, test: LabeledImages) -> It
             yield f"{listed(missing)}: no image in {data.source}, so {what}."
 
 
-def _without_copies(pool: Pool, train: LabeledImages, val: LabeledImages) -> tuple[tuple[Pool, ...], list[str]]:
-    """The corpus without copies of validation images, which would flatter it there; nothing where there are none."""
-    images, labels = pool
-    copied, nearest, _ = near_copies(images, torch.cat([train.images, val.images]))
-    kept = ~(copied & (nearest >= len(train)))
-    n = int((~kept).sum())
+def _nearly_test(test: LabeledImages, corpus: LabeledImages) -> Iterator[str]:
+    """What to say of a corpus that holds near duplicates of test images.
+
+    Raises:
+        DataError: Over 1 % of the test images have one.
+    """
+    pairs = near_duplicates(test, corpus)
+    images = len({i for i, _, _ in pairs})
+    if images > MOST * len(test):
+        i, j, _ = pairs[0]
+        raise DataError(
+            f"{corpus.source}: at most {MOST:.0%} of the test images may have a near duplicate there, got {images} of "
+            f"{len(test)}, the first {corpus.names[j]}, which nearly equals {test.names[i]}; remove them there"
+        )
+    if images:
+        yield f"{images} test images nearly equal synthetic ones ({100 * images / len(test):.2f} %)."
+
+
+def _without_copies(found: Evidence, notes: list[str]) -> Evidence:
+    """The evidence, where copies of validation images take no part in choices that they would flatter."""
+    [(images, labels)], train, val = found.pools, found.train.images, found.val.images
+    copied = _copies_of(images, train, val)
+    n, kept = int(copied.sum()), ~copied
+    emptied = sorted(set(labels.unique().tolist()) - set(labels[kept].unique().tolist()))
+    kept |= torch.isin(labels, torch.tensor(emptied, dtype=labels.dtype))  # a class must have something
     if not n:
-        return (), []
-    chosen = images[kept], labels[kept]
-    if len(chosen[1].unique()) < len(labels.unique()):
-        return (), [
-            f"{n} synthetic images copy validation images, and without them a class has none: "
-            "what validation says of this corpus flatters it."
-        ]
-    return (chosen,), [f"{n} synthetic images that copy validation images were left out while choosing."]
+        return replace(found, notes=tuple(notes))
+    notes = [*notes, f"{n} synthetic images copy validation images, and were left out while choosing."]
+    if emptied:
+        names = listed([found.train.classes[k] for k in emptied])
+        notes.append(f"{names}: all synthetic images copy validation images, which flatters them there.")
+    return replace(found, choosing=((images[kept], labels[kept]),), left_out=n, notes=tuple(notes))
+
+
+def _copies_of(images: Tensor, train: Tensor, val: Tensor) -> Tensor:
+    """Which images are near copies of a validation image, and not of a training image: bool [N].
+
+    What is no copy among the few validation images is none among all.
+    """
+    hits = (
+        near_copies(images, val).is_copy.nonzero().squeeze(1) if len(pictures(val)) > 1 else torch.arange(len(images))
+    )
+    confirmed = torch.zeros(len(images), dtype=torch.bool)
+    if len(hits):
+        found = near_copies(images[hits], torch.cat([train, val]))
+        confirmed[hits] = found.is_copy & (found.nearest >= len(train))
+    return confirmed
 
 
 def _own_settings(synth: Synthesizer, asked: Data) -> Data:

@@ -99,7 +99,7 @@ def _per_class(classes: tuple[str, ...], real: Known, other: Known, made: Known,
 
     The Frechet distance needs more images than directions: it is taken in the principal ones of the training images.
     """
-    main = torch.linalg.eigh(torch.cov(known.T)).eigenvectors[:, -DIRECTIONS:]
+    main = torch.linalg.eigh(torch.cov(known.T).reshape(2 * known.shape[1:])).eigenvectors[:, -DIRECTIONS:]
     found: dict[str, Any] = {}
     for k, name in enumerate(classes):
         ours, floor, theirs = (features[labels == k] for features, labels in (real, other, made))

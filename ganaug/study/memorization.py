@@ -14,7 +14,7 @@ from ganaug.data import LabeledImages
 from ganaug.errors import GanaugError
 from ganaug.images import to_float
 from ganaug.measures.memorization import assess_classes
-from ganaug.measures.panel import Memorization, Verdict
+from ganaug.measures.panel import RATIO_MARGIN, Memorization, Verdict
 from ganaug.recipe import validate
 from ganaug.run import Plan, build
 from ganaug.synthesis import Synthesizer
@@ -35,6 +35,23 @@ class Findings(NamedTuple):
     facts: dict[str, Any]
     pairs: list[tuple[Tensor, Tensor, float]]
     verdict: Verdict
+
+    @property
+    def copied_classes(self) -> list[str]:
+        """Names of the classes that copy, whatever the whole set does."""
+        return [name for name, found in self.facts["per_class"].items() if found["verdict"] == "copying"]
+
+
+def with_validation_copies(found: Findings, copies: int, images: int) -> Findings:
+    """The same, called copying where over 1 % of the synthetic images copy validation images.
+
+    A generator may copy those too where it was made elsewhere, and they are the user's real images as well.
+    """
+    if copies <= RATIO_MARGIN * images:
+        return found
+    why = f"{copies:,} of {images:,} synthetic images are near copies of validation images"
+    facts = found.facts | {"verdict": "copying", "why": why, "copies": found.facts["copies"] + copies}
+    return found._replace(facts=facts, verdict="copying")
 
 
 def memorization(

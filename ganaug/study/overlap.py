@@ -64,11 +64,10 @@ def settle(test: LabeledImages, known: list[LabeledImages], *, drop: bool, learn
             f"{test.source}: at most {MOST:.0%} of the images may nearly equal a training image, got {images} "
             f"({share:.1%}), the first {near[0].test_name}, which nearly equals {near[0].name}; {WAY_ON}"
         )
-    if near:
-        log.warning("%s: %d images nearly equal training images (%.2f %%)", test.source, images, 100 * share)
+    notes = [f"{test.source}: {images} images nearly equal training images ({100 * share:.2f} %)."] if near else []
     pairs = [[pair.test_name, pair.name, pair.correlation] for pair in exact + near]
     facts = {"exact": len(exact), "near": images, "share": share, "pairs": pairs, "dropped": None}
-    found = Settled(test, known, facts, [])
+    found = Settled(test, known, facts, notes)
     return _dropped(found, exact + near, learned) if drop and pairs else found
 
 

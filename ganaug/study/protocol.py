@@ -26,7 +26,7 @@ from ganaug.report import Pictures, strict, write_report
 from ganaug.run import Val
 from ganaug.study.evidence import Evidence, Images, Pool, Source, gather
 from ganaug.study.fidelity import fidelity
-from ganaug.study.memorization import memorization
+from ganaug.study.memorization import memorization, with_validation_copies
 
 log = logging.getLogger("ganaug")
 SEEDS = 10
@@ -107,6 +107,7 @@ def measure(
     distances = fidelity(encode, evidence.test, evidence.val, real, *judged)
     looked = time.monotonic()
     copies = memorization(real, evidence.val, *judged, evidence.models[0] if evidence.models else None)
+    copies = with_validation_copies(copies, evidence.left_out, sum(len(labels) for _, labels in evidence.pools))
     design = replace(
         _design(evidence, recipe.measure),
         seeds=tuple(mix(seed, i) for i in range(seeds)),
@@ -117,7 +118,9 @@ def measure(
         device=str(where),
     )
     compared = time.monotonic()
-    findings = measure_gain(_sets(evidence), design, copying=copies.verdict == "copying")
+    findings = measure_gain(
+        _sets(evidence), design, copying=copies.verdict == "copying", excluded=copies.copied_classes
+    )
     seconds = {"gan": design.gan_seconds, "fidelity": looked - start, "memorization": compared - looked}
     result = strict(
         _origin(evidence, command)

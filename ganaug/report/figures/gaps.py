@@ -11,9 +11,9 @@ from ganaug.report.words import finite, points
 
 
 def gaps_chart(result: dict[str, Any]) -> Chart | None:
-    """A row for each arm: the length of its line is the gap."""
+    """A row for each arm that learns from real images: the length of its line is the gap."""
     rows = [(arm, arm["mean"], gap(arm)) for arm in arms(result) if finite(arm.get("mean")) is not None]
-    rows = [(arm, test, width) for arm, test, width in rows if width is not None]
+    rows = [(arm, test, width) for arm, test, width in rows if width is not None and finite(arm.get("fraction")) != 1]
     if not rows:
         return None
 
