@@ -72,12 +72,15 @@ class Bank:
         for number, (name, said) in enumerate(self.predicted.items()):
             labels, wrong = self.labels[name], (self.labels[name] + 1) % len(self.classes)
             rng = np.random.default_rng([seed, number])
-            candidates = said != labels if effect >= 0 else said == labels
-            changed = candidates & (rng.random(said.shape) < abs(effect) / candidates.mean())
-            found[name] = np.where(changed, labels if effect >= 0 else wrong, said)
+            free = np.ones(len(labels), dtype=bool)
+            found[name] = said.copy()
             if traded:
                 better, worse = _traded(said == labels, rng)
                 found[name][:, better], found[name][:, worse] = labels[better], wrong[worse]
+                free[better], free[worse] = False, False
+            candidates = free & ((said != labels) if effect >= 0 else (said == labels))
+            changed = candidates & (rng.random(said.shape) < abs(effect) / candidates.mean())
+            found[name] = np.where(changed, labels if effect >= 0 else wrong, found[name])
         right = [(said["test"] == self.labels["test"]).mean() for said in (found, self.predicted)]
         return found, float(right[0] - right[1])
 
