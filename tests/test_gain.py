@@ -81,10 +81,10 @@ def test_the_full_study_has_every_promised_arm_and_control(full):
     ]  # fmt: skip
     assert set(gain["left_out"]) == {"real+held-out"} and gain["retrained"] and gain["images"] == 420
     assert all(set(gain["controls"][name]) >= {"delta", "ci", "passed"} for name in ("a_a", "copy", "wrong_label"))
-    assert gain["arms"][-1]["steps"] == 4 * gain["steps_per_arm"], (
+    assert gain["arms"][-1]["steps"] == 3 * gain["steps_per_arm"], (
         "the cap, for no GAN costs a thousand million seconds"
     )
-    assert gain["longer"] == {"steps": 40, "most": 4, "capped": True}
+    assert gain["longer"] == {"steps": 30, "most": 3, "capped": True}
     assert gain["models"] == 2 and "these 2 generators (one for each seed)" in gain["covers"]
     assert [point["per_class"] for point in gain["curve"]] == [5.0, 10.0, 20.0, 42.0]
     assert gain["curve"][-1]["scores"] == gain["arms"][1]["scores"], "the last point is the baseline"
@@ -244,8 +244,8 @@ def test_equal_validation_scores_give_the_simplest_augmentation(sets: Sets):
     assert set(scores.values()) == {1.0} and name == "none"
 
 
-def test_steps_stop_where_doubling_adds_less_than_a_quarter_of_a_point():
-    assert rung({400: 0.9, 800: 0.95, 1600: 0.951}) == 800
+def test_steps_stop_where_doubling_adds_less_than_half_a_point():
+    assert rung({400: 0.9, 800: 0.95, 1600: 0.954}) == 800
     assert rung({400: 0.95, 800: 0.94}) == 400
     assert rung({400: 0.8, 800: 0.85, 1600: 0.9}) == 1600
 
@@ -259,7 +259,7 @@ def test_the_augmentation_already_gives_the_first_rung(sets: Sets):
 
 def test_steps_go_on_while_the_baseline_learns(sets: Sets):
     steps, scores = choose_steps(sets.train, sets.val, Protocol(10, 5, n_jobs=1), "accuracy", "none")
-    assert set(scores) <= {5, 10, 20} and scores[10] - scores[5] > 0.0025 and steps == rung(scores)
+    assert set(scores) <= {5, 10, 20} and scores[10] - scores[5] > 0.005 and steps == rung(scores)
 
 
 # --- recommendation

@@ -38,7 +38,7 @@ from ganaug.measures.metrics import is_unbalanced
 from ganaug.measures.statistics import MIN_SEEDS, draw
 
 log = logging.getLogger("ganaug")
-LONGEST = 4  # times the steps that the arm trained longer takes at most
+LONGEST = 3  # times the steps that the arm trained longer takes at most
 CURVE_SEEDS = 4  # of the reported ones
 LARGE = 0.5  # share of wrong labels from which they must hurt
 
