@@ -26,7 +26,9 @@ def jackknife(
     The value plus and minus the half-width covers what the same numbers of other images from both sources would give on
     average, both sets drawn anew; it knows nothing of another generator or another encoder. Measures that depend on the
     number of images are covered at these numbers, their bias included. On average it errs to the wide side (Efron and
-    Stein 1981, doi:10.1214/aos/1176345462), by up to 1.4 times where both sets have one distribution.
+    Stein 1981, doi:10.1214/aos/1176345462), by up to 1.4 times where both sets have one distribution. Squared distances
+    of few images are skewed, which a symmetric interval does not follow: of 80 and 60 points that differ, it held the
+    kernel distance in 92 of 100 draws, the Frechet distance in 94, precision and its kin in 96 or more.
 
     Args:
         statistic: From (real, fake) to k numbers.
