@@ -86,7 +86,7 @@ def frechet_and_scipy() -> tuple[Call, Call]:
 
 def frechet_and_torch_fidelity() -> tuple[Call, Call]:
     """Eigenvalues of the product of the covariances."""
-    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
+    from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric  # pyright: ignore[reportMissingImports]
 
     (mean, cov), (other, other_cov) = moments()
     both = [{"mu": m.numpy(), "sigma": c.numpy()} for m, c in ((mean, cov), (other, other_cov))]
@@ -98,7 +98,7 @@ def neighbours(dtype: torch.dtype) -> Callable[[], tuple[Call, Call]]:
     """Precision, recall, density and coverage of features of that type, against the package on float32."""
 
     def prepare() -> tuple[Call, Call]:
-        from prdc import compute_prdc
+        from prdc import compute_prdc  # pyright: ignore[reportMissingImports]
 
         real, fake = features()
 

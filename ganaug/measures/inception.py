@@ -50,14 +50,14 @@ def inception_score(logits: Tensor) -> float:
     Returns:
         In [1, K].
     """
-    from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
+    from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric  # pyright: ignore[reportMissingImports]
 
     return isc_features_to_metric(logits, splits=min(10, len(logits)))[KEY_METRIC_ISC_MEAN]
 
 
 def _load(file: Path) -> nn.Module:
     try:
-        from torch_fidelity import FeatureExtractorInceptionV3
+        from torch_fidelity import FeatureExtractorInceptionV3  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise GanaugError(
             f"{PREFIX}{file} must have torch-fidelity to run, got {error}; pip install 'ganaug[bench]'"
