@@ -56,7 +56,7 @@ class Data(Table):
 class Nets(Table):
     """Which pair of networks, and how large."""
 
-    name: Literal["residual", "dcgan"] = "residual"
+    name: Literal["residual", "resnet", "style", "dcgan"] = "residual"
     width: Annotated[int, Field(ge=4, le=1024)] | None = None  # channels at the finest level
     z_dim: Annotated[int, Field(ge=1, le=4096)] = 64  # numbers in the latent vector
 
@@ -69,13 +69,22 @@ class Train(Table):
     checkpoint_every: Count | None = None  # steps; each checkpoint is also scored on validation
     adversarial: Literal["relativistic", "nonsaturating", "hinge", "least_squares"] = "relativistic"
     projection: bool = True  # D's score depends on the label (Miyato and Koyama 2018)
-    class_head: Literal["none", "acgan", "adcgan"] = "adcgan"
+    class_head: Literal["none", "acgan", "reacgan", "adcgan"] = "adcgan"
     class_weight: NonNegative = 1.0  # weight of the class head's loss in both players
     r1_gamma: NonNegative = 1.0  # penalty on D's gradient at real images
     r2_gamma: NonNegative = 1.0  # the same at fakes
     penalty_every: Count = 4  # steps from one penalty to the next
+    spectral_norm: bool = False  # every layer of D has norm 1 (Miyato et al. 2018)
+    minibatch_std: bool = False  # D sees how much the features of a class vary within the batch
+    ramp: Unit | None = None  # share of the run over which D's labels come in (Shahbazi et al. 2022)
+    sampling: Literal["uniform", "balanced"] | None = None  # balanced: every class as often as any other
     augment: str | None = None  # "none" or a DiffAugment policy such as "color,translation,cutout"
-    augment_p: Unit | None = None  # share of the images that D sees augmented
+    augment_p: Unit | None = None  # share of the images that D sees augmented, at the start where it adapts
+    adapt: Literal["none", "train", "held-out"] | None = None  # what moves augment_p: ADA's r_t, or its r_v
+    unlabeled_weight: NonNegative = 1.0  # weight of the images without labels, where there are any
+    init: Text = ""  # MODEL whose weights training starts from, as far as they fit
+    precision: Literal["fp32", "bf16"] | None = None  # of convolutions and products; all else is fp32
+    choose_by: Literal["distance", "utility"] = "distance"  # what the best checkpoint is best at, on validation
     lr: Positive | None = None
     beta1: Decay = 0.0
     beta2: Decay = 0.99
