@@ -205,13 +205,15 @@ def load_optimizer(optimizer: Optimizer, content: bytes, name: str) -> None:
         ModelError: The bytes are no safetensors, or no optimiser's.
     """
     tensors, state = parse_tensors(content, name), {}
-    shapes = [p.shape for group in optimizer.param_groups for p in group["params"]]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for key, tensor in tensors.items():
         index, _, quantity = key.partition(".")
-        i = int(index) if index.isdecimal() and len(index) < 9 and quantity else len(shapes)
-        if i >= len(shapes) or tensor.shape not in (shapes[i], torch.Size()):  # a number such as Adam's count of steps
+        i = int(index) if index.isdecimal() and len(index) < 9 and quantity else len(parameters)
+        number = tensor.shape == torch.Size()  # such as Adam's count of steps
+        if i >= len(parameters) or not (number or tensor.shape == parameters[i].shape):
             raise ModelError(f"{name} must be an optimiser's state that fits, got a tensor {key!r:.80}; {ANOTHER}")
-        state.setdefault(i, {})[quantity] = tensor
+        # In the parameter's own layout, as it was before it was written: the order of operations may depend on it.
+        state.setdefault(i, {})[quantity] = tensor if number else torch.empty_like(parameters[i]).copy_(tensor)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -1,6 +1,6 @@
 """Adversarial objectives and gradient penalties: one number per sample, the caller reduces.
 
-A row of ADVERSARIAL is all it takes to add an objective; the recipe names it, the tests loop over the table.
+A row of ADVERSARIAL or PENALTIES is all it takes to add one; the recipe names it, the tests loop over the tables.
 """
 
 from collections.abc import Callable
@@ -49,8 +49,7 @@ ADVERSARIAL = {
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """Squared norm of D's gradient at each image, differentiable, [N].
 
-    R1 where `images` are real (Mescheder et al. 2018, arXiv:1801.04406, eq. 9, without gamma / 2), R2 where they are
-    fake (eq. 10). `images` [N, C, H, W] must require grad and each of `logits` [N] depend on its own image.
+    `images` [N, C, H, W] must require grad, and each of `logits` [N] depend on its own image.
 
     Example:
         >>> images = torch.zeros(2, 1, 8, 8, requires_grad=True)
@@ -59,3 +58,12 @@ def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3))
+
+
+# Where D is kept smooth by `gradient_penalty`; each row takes what belongs to (real, fake) and picks its own.
+PENALTIES = {
+    # At real images (Mescheder et al. 2018, arXiv:1801.04406, eq. 9, without gamma / 2).
+    "r1": lambda real, fake: real,
+    # At fakes (eq. 10); with the relativistic loss neither is enough alone (Huang et al. 2024, arXiv:2501.05441, 2.2).
+    "r2": lambda real, fake: fake,
+}

@@ -9,11 +9,11 @@ from torch import Generator, Tensor, nn
 from ganaug.conditioning import CLASS_HEADS, Discriminator
 from ganaug.diffaug import POLICIES, augment, check_policy
 from ganaug.errors import RecipeError
-from ganaug.losses import ADVERSARIAL, gradient_penalty
+from ganaug.losses import ADVERSARIAL, PENALTIES, gradient_penalty
 from ganaug.nets import NETS, describe
 from ganaug.nets.blocks import coarsest, crop, double, halve, levels
 from ganaug.recipe import Nets, Train
-from ganaug.training import update_ema
+from ganaug.training import OVERFITTING, update_ema
 
 SHAPES = [(1, 8, 8), (3, 9, 13), (4, 28, 28), (1, 31, 8), (3, 64, 48), (1, 100, 20)]
 K, WIDTH, Z = 3, 4, 6
@@ -53,10 +53,18 @@ def choices(field: str, table: type) -> set[str]:
     return set(get_args(annotation))
 
 
+def choices_or_none(field: str, table: type) -> set[str]:
+    named, nothing = get_args(table.model_fields[field].annotation)  # type: ignore[attr-defined]
+    assert nothing is type(None)
+    return set(get_args(named))
+
+
 def test_a_recipe_may_name_exactly_the_rows_of_the_tables():
     assert choices("adversarial", Train) == set(ADVERSARIAL)
     assert choices("class_head", Train) == {"none", *CLASS_HEADS}
     assert choices("name", Nets) == set(NETS)
+    assert choices_or_none("adapt", Train) == {"none", *OVERFITTING}
+    assert {f"{name}_gamma" for name in PENALTIES} <= set(Train.model_fields)
     assert {check_policy(part) for part in POLICIES} == set(POLICIES)
     with pytest.raises(RecipeError, match="'gaussian'"):
         check_policy("color,gaussian")
@@ -89,16 +97,49 @@ class TestAdversarial:
 
 @pytest.mark.parametrize("name", CLASS_HEADS)
 class TestClassHeads:
-    def test_losses_per_sample_that_fall_as_the_class_is_named(self, name: str):
-        head, labels = CLASS_HEADS[name], torch.arange(10) % K
-        real, fake = (x.requires_grad_() for x in torch.randn(2, 10, head.outputs * K, generator=seeded()))
-        on_d, on_g = head.discriminator(real, fake, labels), head.generator(fake, labels)
-        assert on_d.shape == on_g.shape == (10,)
-        assert torch.allclose(on_d[2:5], head.discriminator(real[2:5], fake[2:5], labels[2:5]))
-        (d_real,) = torch.autograd.grad(on_d.sum(), real)
-        (g_fake,) = torch.autograd.grad(on_g.sum(), fake)
-        assert (d_real.gather(1, labels[:, None]) < 0).all()  # D: name the class of real images
-        assert (g_fake.gather(1, labels[:, None]) < 0).all()  # G: draw what is taken for that (real) class
+    def test_losses_per_sample_by_which_both_players_learn_to_name_the_class(self, name: str):
+        """Features that follow the gradient of either player's loss are taken for the class that they should be."""
+        head, labels = CLASS_HEADS[name], torch.arange(12) % K
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            module = head.build(8, K)
+        real, fake = torch.randn(2, 12, 8, generator=seeded())
+        losses = (
+            lambda x: head.discriminator(module, x, fake, labels),
+            lambda x: head.generator(module, x, labels),
+        )
+        for loss in losses:
+            x = real.clone().requires_grad_()
+            assert loss(x).shape == (12,) and loss(x).isfinite().all()
+            for _ in range(200):
+                (gradient,) = torch.autograd.grad(loss(x).sum(), x)
+                x = (x - 0.2 * gradient).detach().requires_grad_()
+            before, after = head.class_logits(module, real), head.class_logits(module, x)
+            assert after.shape == (12, K) and (after - before).gather(1, labels[:, None]).gt(0).all()
+
+    def test_gradients_reach_every_parameter(self, name: str):
+        head, labels = CLASS_HEADS[name], torch.arange(12) % K
+        module, (real, fake) = head.build(8, K), torch.randn(2, 12, 8, generator=seeded())
+        unreached(module, head.discriminator(module, real, fake, labels).sum())
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_a_penalty_is_zero_for_a_flat_discriminator_and_where_it_is_taken_for_a_steep_one(name: str):
+    real, fake = torch.randn(2, 4, 1, 8, 8, generator=seeded()).requires_grad_().unbind()
+    images = PENALTIES[name](real, fake)
+    assert images is (real if name == "r1" else fake)
+    steep = gradient_penalty((2 * images).sum(dim=(1, 2, 3)), images)
+    assert torch.allclose(steep, torch.full((4,), 4.0 * 64))
+    assert not gradient_penalty((0 * images).sum(dim=(1, 2, 3)), images).any()
+
+
+@pytest.mark.parametrize("name", OVERFITTING)
+def test_a_heuristic_of_overfitting_is_above_its_target_when_d_knows_the_training_images_by_heart(name: str):
+    row, fake = OVERFITTING[name], torch.randn(64, generator=seeded()) - 3
+    known = row.r(torch.randn(64, generator=seeded(1)) + 3, fake, fake)
+    assert known > row.target
+    blind = torch.randn(64, generator=seeded(2))
+    assert row.r(blind, blind, blind - 0.1) < row.target
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -168,9 +209,9 @@ class TestNets:
     ):
         D = discriminator(name, shape, projection)
         verdict = D(torch.randn(6, *shape, generator=seeded()), torch.arange(6) % K)
-        assert verdict.logits.shape == (6,) and verdict.class_logits is not None
-        assert verdict.class_logits.shape == (6, 2 * K)
-        unreached(D, verdict.logits.square().sum() + verdict.class_logits.square().sum())
+        class_logits = D.head(verdict.features)  # type: ignore[misc]
+        assert verdict.logits.shape == (6,) and class_logits.shape == (6, 2 * K)
+        unreached(D, verdict.logits.square().sum() + class_logits.square().sum())
 
     def test_penalties_can_be_differentiated_again(self, name: str, shape: tuple[int, int, int]):
         D = discriminator(name, shape, head="none")
@@ -191,9 +232,30 @@ def test_both_batches_are_judged_as_each_alone(name: str):
     D = discriminator(name, (1, 8, 8))
     real, fake = torch.randn(2, 5, 1, 8, 8, generator=seeded())
     labels = torch.arange(5) % K
-    for together, alone in zip(D.judge(real, fake, labels), (D(real, labels), D(fake, labels)), strict=True):
+    trust = torch.tensor([1.0, 0.5, 0.0, 1.0, 1.0])
+    apart = (D(real, labels, trust), D(fake, labels, trust))
+    for together, alone in zip(D.judge(real, fake, labels, trust), apart, strict=True):
         assert torch.allclose(together.logits, alone.logits, atol=1e-5)
-        assert torch.allclose(together.class_logits, alone.class_logits, atol=1e-5)  # type: ignore[arg-type]
+        assert torch.allclose(together.features, alone.features, atol=1e-5)
+
+
+def test_real_and_fake_are_not_compared_with_each_other_in_one_pass():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        trunk = NETS["residual"].trunk((1, 8, 8), WIDTH)
+        D = awake(Discriminator(trunk, K, projection=True, class_head=None, minibatch_std=True))
+    real, fake = torch.randn(2, 6, 1, 8, 8, generator=seeded())
+    labels, trust = torch.arange(6) % K, torch.ones(6)
+    for together, alone in zip(D.judge(real, fake, labels, trust), (D(real, labels), D(fake, labels)), strict=True):
+        assert torch.allclose(together.logits, alone.logits, atol=1e-5)
+
+
+def test_a_label_that_is_not_believed_does_not_count():
+    D, images = discriminator("residual", (1, 8, 8)), torch.randn(3, 1, 8, 8, generator=seeded())
+    a, b, trust = torch.zeros(3).long(), torch.ones(3).long(), torch.tensor([1.0, 0.5, 0.0])
+    full, half, none = (D(images, b, trust).logits - D(images, a, trust).logits).tolist()
+    whole = (D(images, b).logits - D(images, a).logits).tolist()
+    assert (full, half, none) == pytest.approx((whole[0], whole[1] / 2, 0.0), abs=1e-5)
 
 
 def test_the_residual_pair_never_mixes_samples():

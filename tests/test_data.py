@@ -290,10 +290,29 @@ def test_a_batch_is_a_pure_function_of_seed_and_number():
 def test_a_batch_holds_the_images_and_their_labels():
     data = random_images()
     batches = Batches(data, 16, seed=0, device=CPU)
-    images, labels = batches[3]
+    images, labels, trust = batches[3]
     index = batches.indices(3)
     assert torch.equal(images, to_float(data.images[index])) and torch.equal(labels, data.labels[index])
-    assert images.dtype == torch.float32 and labels.dtype == torch.int64
+    assert images.dtype == torch.float32 and labels.dtype == torch.int64 and trust.tolist() == [1.0] * 16
+
+
+def test_each_label_goes_with_its_trust():
+    data = random_images()
+    batches = Batches(data, 16, seed=0, device=CPU, trust=torch.arange(len(data)) / len(data))
+    assert torch.equal(batches[3][2], batches.indices(3) / len(data))
+
+
+def test_balanced_batches_hold_every_class_alike_and_no_image_of_a_class_more_often_than_another():
+    data = random_images(60)
+    data = replace(data, labels=(torch.arange(60) >= 57).long() + (torch.arange(60) >= 50).long())
+    batches = Batches(data, 20, seed=0, device=CPU, balanced=True)
+    drawn = torch.cat([batches.indices(b) for b in range(30)])  # ten epochs of 3 x 20
+    assert data.labels[drawn].bincount().tolist() == [200, 200, 200]
+    for k in range(3):
+        often = drawn.bincount(minlength=60)[data.labels == k]
+        assert often.max() - often.min() <= 1
+    again = Batches(data, 20, seed=0, device=CPU, balanced=True)
+    assert [again.indices(b).tolist() for b in (7, 3)] == [batches.indices(b).tolist() for b in (7, 3)]
 
 
 def test_a_batch_shrinks_to_the_set_with_one_warning(caplog):

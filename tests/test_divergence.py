@@ -50,12 +50,12 @@ class Poisoned(Batches):
 
     bad: tuple[int, ...] = ()
 
-    def __getitem__(self, batch: int) -> tuple[Tensor, Tensor]:
-        images, labels = super().__getitem__(batch)
+    def __getitem__(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+        images, labels, trust = super().__getitem__(batch)
         if batch in self.bad:
             images = images.clone()
             images[0, 0, 3, 3] = math.nan
-        return images, labels
+        return images, labels, trust
 
 
 @pytest.mark.parametrize("batch", [26, 27], ids=["of D", "of G"])

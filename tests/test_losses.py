@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from ganaug.conditioning import CLASS_HEADS
+from ganaug.conditioning import CLASS_HEADS, Sphere, d2d_ce, spread_within
 from ganaug.diffaug import augment
 from ganaug.losses import ADVERSARIAL, gradient_penalty
-from ganaug.training import cosine, ema_beta, update_ema
+from ganaug.training import cosine, ema_beta, label_weight, update_ema
 
 
 def normal(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -94,34 +94,86 @@ def test_losses_stay_finite_at_extreme_logits():
         assert ADVERSARIAL[name].generator(big, -big).isfinite().all()
 
 
+IDENTITY = nn.Identity()  # a head whose class logits are the features themselves
+
+
 def test_adcgan_is_a_classifier_of_twice_the_classes():
     K, N = 4, 6
     real, fake, labels = normal(2 * K * N).view(N, 2 * K), normal(N, 2 * K) * 2, torch.arange(N) % K
     head = CLASS_HEADS["adcgan"]
-    assert head.outputs == 2
+    assert head.build(5, K)(torch.zeros(1, 5)).shape == (1, 2 * K)
+    on_d, on_g = head.discriminator(IDENTITY, real, fake, labels), head.generator(IDENTITY, fake, labels)
     for n in range(N):
         y = int(labels[n])
         p_real = [math.exp(v) / sum(math.exp(u) for u in real[n]) for v in real[n]]
         p_fake = [math.exp(v) / sum(math.exp(u) for u in fake[n]) for v in fake[n]]
-        on_d = head.discriminator(real, fake, labels)[n].item()
-        assert on_d == pytest.approx(-math.log(p_real[y]) - math.log(p_fake[K + y]))
-        on_g = head.generator(fake, labels)[n].item()
-        assert on_g == pytest.approx(-math.log(p_fake[y]) + math.log(p_fake[K + y]))
+        assert on_d[n].item() == pytest.approx(-math.log(p_real[y]) - math.log(p_fake[K + y]))
+        assert on_g[n].item() == pytest.approx(-math.log(p_fake[y]) + math.log(p_fake[K + y]))
+    assert torch.equal(head.class_logits(IDENTITY, real), real[:, :K])
 
 
 def test_acgan_is_cross_entropy_on_real_and_fake_alike():
     K, N = 3, 5
     real, fake, labels = normal(N, K), normal(N, K) - 1, torch.arange(N) % K
     head = CLASS_HEADS["acgan"]
-    assert head.outputs == 1
     by_hand = [
         -math.log(math.exp(row[y]) / sum(math.exp(v) for v in row))
         for row, y in zip(fake.tolist(), labels.tolist(), strict=True)
     ]
-    assert head.generator(fake, labels).tolist() == pytest.approx(by_hand)
+    on_g = head.generator(IDENTITY, fake, labels)
+    assert on_g.tolist() == pytest.approx(by_hand)
     assert torch.allclose(
-        head.discriminator(real, fake, labels), head.generator(real, labels) + head.generator(fake, labels)
+        head.discriminator(IDENTITY, real, fake, labels), head.generator(IDENTITY, real, labels) + on_g
     )
+
+
+def sphere(K: int, width: int) -> Sphere:
+    torch.manual_seed(0)
+    return Sphere(width, K).double()
+
+
+def test_d2d_ce_by_a_slow_formula():
+    K, N = 3, 7
+    head, features, labels = sphere(K, 6), 3 * normal(N, 6), torch.arange(N) % K
+    places = [row / row.norm() for row in head.embed(features)]
+    proxies = [row / row.norm() for row in head.proxies.weight]
+    losses = d2d_ce(head, features, labels)
+    for n in range(N):
+        own = math.exp(min(float((places[n] @ proxies[int(labels[n])]).detach()) - 0.98, 0) / 0.5)
+        others = sum(
+            math.exp(max(float((places[n] @ places[m]).detach()) - 0.02, 0) / 0.5) for m in range(N) if labels[m] != labels[n]
+        )
+        assert losses[n].item() == pytest.approx(-math.log(own / (own + others)))
+
+
+def test_d2d_ce_of_a_batch_of_one_class_is_nothing_and_has_a_gradient():
+    head, features = sphere(3, 6), normal(4, 6).requires_grad_()
+    loss = d2d_ce(head, features, torch.ones(4, dtype=torch.int64)).sum()
+    (gradient,) = torch.autograd.grad(loss, features)
+    assert loss.item() == 0.0 and gradient.isfinite().all()
+
+
+def test_reacgan_asks_nothing_of_d_on_fakes_and_does_not_grow_with_the_features():
+    head, module, labels = CLASS_HEADS["reacgan"], sphere(3, 6), torch.arange(5) % 3
+    module.embed.bias.data.zero_()
+    real, fake = normal(2, 5, 6)
+    on_d = head.discriminator(module, real, fake, labels)
+    assert torch.equal(on_d, head.discriminator(module, real, 7 * fake, labels))
+    assert torch.allclose(on_d, head.discriminator(module, 100 * real, fake, labels))
+
+
+def test_the_spread_within_a_class_is_the_mean_deviation_of_its_features():
+    features, groups = normal(9, 4).float(), torch.tensor([0, 0, 0, 1, 1, 1, 1, 2, 2])
+    spread = spread_within(features, groups).squeeze(1)
+    for k in range(3):
+        rows = features[groups == k]
+        assert torch.allclose(spread[groups == k], rows.std(0, correction=0).mean().expand(len(rows)), atol=1e-4)
+    assert spread_within(torch.ones(4, 2), torch.tensor([0, 0, 1, 2])).abs().max() < 1e-3
+
+
+def test_labels_come_in_over_the_second_half_of_the_ramp():
+    assert [label_weight(p / 10, 0.4) for p in range(6)] == pytest.approx([0, 0, 0, 0.5, 1, 1])
+    assert label_weight(0.0, 0.0) == 1.0
 
 
 def test_the_average_forgets_half_in_a_half_life():

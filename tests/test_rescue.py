@@ -35,7 +35,7 @@ class Eventful(Poisoned):
     stops: set[int]
     kills: set[int]
 
-    def __getitem__(self, batch: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
         if batch in self.kills:
             self.kills.remove(batch)
             raise Killed
@@ -60,7 +60,7 @@ def run(
     todo, ends = plan(noise(), load_recipe("auto", [*SETTINGS, *settings]), device="cpu"), []
     with pytest.MonkeyPatch.context() as patch:
         learn_fast(patch)
-        patch.setattr("ganaug.run.loop.Batches", type("", (Eventful,), happened))
+        patch.setattr("ganaug.run.players.Batches", type("", (Eventful,), happened))
         for _ in range(1 + len(stops) + len(kills)):
             try:
                 execute(todo, out, resume=out.exists(), quiet=True)

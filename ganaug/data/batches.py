@@ -16,11 +16,21 @@ ORDER = 1  # sets the stream of the epochs' orders apart from that of the traini
 
 
 class Batches:
-    """An endless shuffled stream of (float32 [B, C, H, W] in [-1, 1], int64 [B]) batches, addressed by index.
+    """An endless shuffled stream of batches, addressed by index: images float32 [B, C, H, W] in [-1, 1], labels int64
+    [B], and how much each label is to be believed, float32 [B] in [0, 1].
 
-    Epoch e is the permutation seeded by (seed, e); the stream is the epochs end to end and batch b is a slice of it,
-    so a batch may span two epochs and no image is left out. The images live on the device where they fill at most half
-    of its free memory, else they stay where they are (memory-mapped or in RAM) and each batch is copied.
+    Epoch e is a permutation seeded by (seed, e); the stream is the epochs end to end and batch b is a slice of it, so a
+    batch may span two epochs and no image is left out. The images live on the device where they fill at most half of
+    its free memory, else they stay where they are (memory-mapped or in RAM) and each batch is copied.
+
+    Args:
+        data: The images.
+        batch_size: B, at most as many as there are.
+        seed: Decides the order.
+        device: Where the batches are wanted.
+        balanced: Whether every class comes as often as any other: an epoch of N images holds N / K of each, rounded up,
+            of which a small class repeats its own.
+        trust: How much each label is to be believed, [N]; None: wholly.
 
     Example:
         >>> from ganaug.data import load
@@ -29,22 +39,36 @@ class Batches:
         torch.Size([64, 1, 8, 8])
     """
 
-    def __init__(self, data: LabeledImages, batch_size: int, seed: int, device: torch.device):
+    def __init__(
+        self,
+        data: LabeledImages,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        *,
+        balanced: bool = False,
+        trust: Tensor | None = None,
+    ):
         self.size = min(batch_size, len(data))
         if self.size < batch_size:
             log.warning(
                 "%d images are fewer than a batch of %d: the batch shrinks to %d", len(data), batch_size, self.size
             )
-        self.seed, self.device, self.total = seed, device, len(data)
+        self.seed, self.device = seed, device
         resident = device.type != "cpu" and data.images.nbytes <= available_memory(device) // 2
         self.images = data.images.to(device) if resident else data.images
         self.labels = data.labels.to(device)
-        self._order = lru_cache(maxsize=2)(self._epoch)
+        self.trust = (torch.ones(len(data)) if trust is None else trust).to(device)
+        members = [(data.labels == k).nonzero().squeeze(1) for k in range(data.num_classes)] if balanced else []
+        self._members = [rows for rows in members if len(rows)]
+        self._order = lru_cache(maxsize=2)(self._balanced_epoch if balanced else self._epoch)
+        self.total = len(self._order(0))
 
-    def __getitem__(self, batch: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
         index = self.indices(batch)
         images = self.images[index.to(self.images.device)].to(self.device)
-        return to_float(images), self.labels[index.to(self.device)]
+        index = index.to(self.device)
+        return to_float(images), self.labels[index], self.trust[index]
 
     def indices(self, batch: int) -> Tensor:
         """Positions of the images in batch number `batch`, int64 [B]."""
@@ -55,7 +79,24 @@ class Batches:
         return stream[start : start + self.size]
 
     def _epoch(self, epoch: int) -> Tensor:
-        return torch.randperm(self.total, generator=torch.Generator().manual_seed(mix(self.seed, epoch, ORDER)))
+        return _shuffled(len(self.labels), self.seed, epoch, ORDER)
+
+    def _balanced_epoch(self, epoch: int) -> Tensor:
+        """The next images of each class, every one as often as the others of its class, in one order."""
+        share = -(-len(self.labels) // len(self._members))
+        rows = [self._next(k, epoch * share, share) for k in range(len(self._members))]
+        return torch.cat(rows)[_shuffled(share * len(rows), self.seed, epoch, ORDER)]
+
+    def _next(self, which: int, first: int, count: int) -> Tensor:
+        """Numbers `first` to `first + count` of the endless shuffled stream of one class."""
+        rows = self._members[which]
+        rounds = range(first // len(rows), (first + count - 1) // len(rows) + 1)
+        stream = torch.cat([rows[_shuffled(len(rows), self.seed, r, ORDER, which)] for r in rounds])
+        return stream[first - rounds[0] * len(rows) :][:count]
+
+
+def _shuffled(n: int, *numbers: int) -> Tensor:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(mix(*numbers)))
 
 
 def mix(*numbers: int) -> int:

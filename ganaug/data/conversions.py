@@ -1,6 +1,7 @@
 """What happens to pictures on their way to one form, said once each with a count: nothing is changed in silence."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 
 from ganaug.data.scan import Facts
@@ -41,7 +42,27 @@ def say_conversions(
     ):
         if any(concerned):
             log.log(level, "%s: %d of %d images %s", source, sum(concerned), len(facts), what)
+    _say_upsampled(source, facts, size)
     _say_strips(source, names, facts, size)
+
+
+def _say_upsampled(source: str, facts: Sequence[Facts], size: tuple[int, int]) -> None:
+    small = smaller([fact.header.size for fact in facts], size)
+    if small:
+        log.warning(
+            "%s: %d of %d images are smaller than %d x %d and are upsampled, the smallest from %d x %d: "
+            "no detail is gained by that, and every step takes longer",
+            *(source, len(small), len(facts), *size, *min(small, key=math.prod)),
+        )
+
+
+def smaller(pictures: Sequence[tuple[int, int]], size: tuple[int, int]) -> list[tuple[int, int]]:
+    """The (height, width) of the pictures that must be enlarged to fill `size`.
+
+    >>> smaller([(8, 8), (64, 64), (8, 200)], (32, 32))
+    [(8, 8), (8, 200)]
+    """
+    return [picture for picture in pictures if picture[0] < size[0] or picture[1] < size[1]]
 
 
 def _say_strips(source: str, names: Sequence[str], facts: Sequence[Facts], size: tuple[int, int]) -> None:

@@ -14,6 +14,7 @@ from ganaug.images import SUFFIXES, Picture, printable
 
 SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 IGNORED = (".", "Thumbs.db", "desktop.ini", "__pycache__", "__MACOSX")  # how the names of such entries begin
+HIDDEN = "hidden, or left by a system, and not read"
 NOT_FOLLOWED = "links to folders are not followed"
 CARD = 16 * 2**20  # bytes of a corpus.json, at most
 
@@ -62,14 +63,14 @@ def list_folder(root: Path) -> Listing:
     root, top = _descend(root)
     classes, folders = class_folders(root, top)
     inside = [Entries.of(folder) for folder in folders]
-    files = [_once(_images(folder, entries)) for folder, entries in zip(folders, inside, strict=True)]
+    files = [once(_images(folder, entries)) for folder, entries in zip(folders, inside, strict=True)]
     return Listing(
         source=str(root),
         classes=tuple(classes),
         pictures=[Picture.at(path) for paths in files for path in paths],
         names=[printable(f"{path.parent.name}/{path.name}") for paths in files for path in paths],
         labels=[label for label, paths in enumerate(files) for _ in paths],
-        left_out=tuple(_left_out(root, top, inside, files)),
+        left_out=_left_out(root, top, inside, files),
     )
 
 
@@ -110,7 +111,7 @@ def _descend(root: Path) -> tuple[Path, Entries]:
         what = "a file" if root.exists() else "nothing there"
         raise DataError(f"{root}: must be a folder with one sub-folder per class, got {what}; check the path")
     top = Entries.of(root)
-    named = [folder for folder in top.folders if _is_split(folder.name.casefold())]
+    named = named_splits(top)
     splits = [folder for folder in named if Entries.of(folder).folders]  # else it may be the class of trains
     if root / "train" in splits:
         return root / "train", Entries.of(root / "train")
@@ -130,6 +131,11 @@ def _descend(root: Path) -> tuple[Path, Entries]:
             f"put each class's images into a folder of its name, as in {root / 'train' / 'cat'}, and pass {root} again"
         )
     return root, top
+
+
+def named_splits(top: Entries) -> list[Path]:
+    """The sub-folders that may be splits, by their names."""
+    return [folder for folder in top.folders if _is_split(folder.name.casefold())]
 
 
 def _is_split(name: str) -> bool:
@@ -156,7 +162,7 @@ def _images(folder: Path, entries: Entries) -> list[Path]:
     return entries.files
 
 
-def _once(paths: Iterable[Path]) -> list[Path]:
+def once(paths: Iterable[Path]) -> list[Path]:
     """The first path to each file: links to one file show one image, not several."""
     first: dict[Hashable, Path] = {}
     for path in paths:
@@ -173,16 +179,21 @@ def _file(path: Path) -> Hashable:
     return (facts.st_dev, facts.st_ino) if facts.st_ino else path
 
 
-def _left_out(root: Path, top: Entries, inside: list[Entries], files: list[list[Path]]) -> Iterator[str]:
-    """A sentence for each kind of entry that is not read."""
+def _left_out(root: Path, top: Entries, inside: list[Entries], files: list[list[Path]]) -> tuple[str, ...]:
     every = [top, *inside]
     again = [sorted(set(entries.files) - set(read)) for entries, read in zip(inside, files, strict=True)]
-    for what, paths in (
-        ("hidden, or left by a system, and not read", [entries.ignored for entries in every]),
-        (NOT_FOLLOWED, [entries.links for entries in every]),
-        ("read once, as the class holds them under another name too", again),
-        ("beside the class folders and not read", [[file for file in top.files if file.suffix.lower() in SUFFIXES]]),
-    ):
+    kinds = {
+        HIDDEN: [entries.ignored for entries in every],
+        NOT_FOLLOWED: [entries.links for entries in every],
+        "read once, as the class holds them under another name too": again,
+        "beside the class folders and not read": [[file for file in top.files if file.suffix.lower() in SUFFIXES]],
+    }
+    return tuple(left_out(root, kinds))
+
+
+def left_out(root: Path, kinds: dict[str, list[list[Path]]]) -> Iterator[str]:
+    """A sentence for each kind of entry that is not read, of which there is one."""
+    for what, paths in kinds.items():
         if any(paths):
             yield f"{what}: {_names(chain(*paths), root)}"
 

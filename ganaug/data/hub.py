@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ganaug.data.groups import groups_by_column
-from ganaug.data.labels import number
+from ganaug.data.labels import number, unnumbered
 from ganaug.data.listing import Listing
 from ganaug.data.rows import Rows, row_names
 from ganaug.errors import DISK_FULL, DataError, DiskFullError
@@ -25,13 +27,14 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 LABELS = ("label", "labels", "class", "classes", "class_name", "category", "target", "y")  # in this order
 
 
-def list_hub(source: str, groups: str = "") -> Listing:
+def list_hub(source: str, groups: str = "", *, labeled: bool = True) -> Listing:
     """The pictures of `hf:ID_OR_PATH[:split]`, none of them decoded.
 
     Args:
         source: A folder of Parquet or of images, one `.parquet` file, what `save_to_disk` wrote, or the id of a set on
             the hub; the split is `train` unless it is named.
         groups: The name of a column that says which object an image shows.
+        labeled: Whether the labels are read; without, there need be no column of classes.
 
     Raises:
         DataError: Nothing there, no such split, or columns that are not one image and one class each.
@@ -40,9 +43,9 @@ def list_hub(source: str, groups: str = "") -> Listing:
     address, split = _parse(source)
     with _quiet():
         table = _split(source, _open(source, address), split)
-        image, label = _image_column(source, table), _label_column(source, table)
-        classes, labels = number(source, _column(table, label), getattr(table.features[label], "names", None))
-        log.info("%s: images from the column %r, classes from %r", source, image, label)
+        image, label = _image_column(source, table), _label_column(source, table) if labeled else ""
+        log.info("%s: images from the column %r%s", source, image, f", classes from {label!r}" if label else "")
+        classes, labels = _numbered(source, table, label) if label else unnumbered(len(table))
         return Listing(
             source=source,
             classes=classes,
@@ -184,6 +187,10 @@ def _label_column(source: str, table: "Dataset") -> str:
             "give each image the number or the name of its class"
         )
     return name
+
+
+def _numbered(source: str, table: "Dataset", column: str) -> tuple[tuple[str, ...], np.ndarray]:
+    return number(source, _column(table, column), getattr(table.features[column], "names", None))
 
 
 def _pictures(source: str, table: "Dataset", column: str) -> Rows:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganaug.data.labels import require_names
-from ganaug.data.memory import allocate
+from ganaug.data.memory import chosen
 from ganaug.errors import DataError
 from ganaug.images import pixel_sha256
 
@@ -113,12 +113,10 @@ class LabeledImages:
     def subset(self, indices: Sequence[int] | Tensor, source: str | None = None) -> "LabeledImages":
         """The images at `indices`, in that order; memory-mapped where they are too many for memory."""
         index = torch.as_tensor(indices, dtype=torch.int64)
-        images = torch.from_numpy(allocate((len(index), *self.shape)))
-        torch.index_select(self.images, 0, index, out=images)
         names = tuple(self.names[i] for i in index.tolist())
         groups = None if self.groups is None else tuple(self.groups[i] for i in index.tolist())
-        source = source or self.source
-        return replace(self, images=images, labels=self.labels[index], names=names, source=source, groups=groups)
+        parts = {"images": chosen(self.images, index), "labels": self.labels[index]}
+        return replace(self, **parts, names=names, source=source or self.source, groups=groups)
 
     def sorted(self) -> "LabeledImages":
         """The same images in the order of their hashes, whatever the order of the files was."""

@@ -43,6 +43,11 @@ def number(source: str, labels: Any, classes: Sequence[str] | None = None) -> tu
     return names, values.astype(np.int64)
 
 
+def unnumbered(total: int) -> tuple[tuple[str, ...], np.ndarray]:
+    """What stands in place of classes and labels where they are not read: (no names, int64 zeros [total])."""
+    return (), np.zeros(total, np.int64)
+
+
 def require_names(source: str, classes: Sequence[str]) -> None:
     """Refuse class names that no file could hold, or that would do something to a terminal.
 

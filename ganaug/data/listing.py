@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ganaug.data.conversions import say_conversions
 from ganaug.data.labeled import LabeledImages, require_images
@@ -24,14 +25,14 @@ MAX_BAD = 1  # percent of all images, which data.skip_bad leaves out
 
 @dataclass(frozen=True)
 class Listing:
-    """Pictures with a class each, none of them decoded yet.
+    """Pictures, none of them decoded yet, with a class each where labels are read.
 
     Attributes:
         source: What the user called the set.
-        classes: The K class names, in label order.
+        classes: The K class names, in label order; none where labels are not read.
         pictures: Where the pixels are, [N]; may be lazy.
         names: A short name of each, [N]: the path below the root, `row 7` of a table.
-        labels: Class numbers in [0, K), [N].
+        labels: Class numbers in [0, K), [N]; all 0 where labels are not read.
         groups: Which object, patient or track each picture shows, [N]; None where every picture is its own.
         left_out: What lies there too and is not read, a sentence each.
     """
@@ -79,7 +80,38 @@ def decode(
     skip_bad: bool = False,
     facts: list[Facts] | None = None,
 ) -> LabeledImages:
-    """Decode a listing to images of one size, after a look at every picture.
+    """Decode a listing to labelled images of one size, after a look at every picture.
+
+    Args:
+        listing: What to decode.
+        size: As for `decode_pictures`, and so are the others.
+        channels: 1, 3 or 4.
+        skip_bad: Whether to leave out pictures that cannot be used.
+        facts: What `scan` gave.
+
+    Raises:
+        DataError: Pictures cannot be used, a class has none, or sizes differ without `size`.
+    """
+    listing, images = decode_pictures(listing, size, channels, skip_bad, facts)
+    data = LabeledImages(
+        images=images,
+        labels=torch.tensor(listing.labels),
+        classes=listing.classes,
+        names=tuple(listing.names),
+        source=listing.source,
+        groups=listing.groups,
+    )
+    return require_images(data)
+
+
+def decode_pictures(
+    listing: Listing,
+    size: tuple[int, int] | None,
+    channels: int | None,
+    skip_bad: bool = False,
+    facts: list[Facts] | None = None,
+) -> tuple[Listing, Tensor]:
+    """(the pictures that can be used, their pixels as uint8 [N, C, H, W]), after a look at every picture.
 
     What is left out, converted, cropped or scaled on the way is said once, with a count, in the log `ganaug`.
 
@@ -91,7 +123,7 @@ def decode(
         facts: What `scan` gave, where that look was taken already.
 
     Raises:
-        DataError: Pictures cannot be used, a class has none, or sizes differ without `size`.
+        DataError: Pictures cannot be used, there is none, or sizes differ without `size`.
     """
     for sentence in listing.left_out:
         log.warning("%s: %s", listing.source, sentence)
@@ -101,15 +133,7 @@ def decode(
     size = size or _common_size(listing, facts)
     channels = channels or _usual_channels(facts)
     say_conversions(listing.source, listing.names, facts, size, channels)
-    data = LabeledImages(
-        images=torch.from_numpy(_decode(listing, size, channels)),
-        labels=torch.tensor(listing.labels),
-        classes=listing.classes,
-        names=tuple(listing.names),
-        source=listing.source,
-        groups=listing.groups,
-    )
-    return require_images(data)
+    return listing, torch.from_numpy(_decode(listing, size, channels))
 
 
 def _usable(listing: Listing, facts: list[Facts], skip_bad: bool) -> tuple[Listing, list[Facts]]:

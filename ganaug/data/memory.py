@@ -7,6 +7,7 @@ import tempfile
 import numpy as np
 import psutil
 import torch
+from torch import Tensor
 
 from ganaug.errors import DiskFullError
 
@@ -18,6 +19,12 @@ def available_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return psutil.virtual_memory().available
+
+
+def chosen(images: Tensor, index: Tensor) -> Tensor:
+    """The uint8 images at `index`, in that order; memory-mapped where they are too many for memory."""
+    room = torch.from_numpy(allocate((len(index), *images.shape[1:])))
+    return torch.index_select(images, 0, index, out=room)
 
 
 def allocate(shape: tuple[int, ...]) -> np.ndarray:

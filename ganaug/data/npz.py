@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.lib import format as npy
+from torch import Tensor
 
 from ganaug.data.groups import groups_by_column
 from ganaug.data.labeled import LabeledImages, require_images
@@ -56,6 +57,18 @@ def read_npz(path: Path, groups: str = "") -> LabeledImages:
             groups=groups_by_column(str(path), groups, arrays[groups]) if groups else None,
         )
     )
+
+
+def read_npz_images(path: Path) -> Tensor:
+    """The `images` of an archive as uint8 [N, C, H, W], by the same rules, whether there are labels or not.
+
+    Raises:
+        DataError: The archive is damaged, a bomb, or holds something else; the array and its range are named.
+    """
+    arrays, names = _arrays(path, {"images"})
+    if "images" not in arrays:
+        raise DataError(f"{path}: must hold the array 'images', got {names}; save them under this name")
+    return torch.from_numpy(_pixels(path, arrays["images"]))
 
 
 def _arrays(path: Path, wanted: set[str]) -> tuple[dict[str, np.ndarray], list[str]]:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,21 @@ ROWS, COLUMNS = 2048, 512  # images of either set in one block of correlations, 
 PIECE = 2**22  # pixels that are reduced at once
 
 
-def shared(a: LabeledImages, b: LabeledImages) -> list[tuple[int, int]]:
+class Hashed(Protocol):
+    """A set of images, with labels or without."""
+
+    @property
+    def images(self) -> Tensor:
+        """uint8 [N, C, H, W]."""
+        ...
+
+    @property
+    def hashes(self) -> list[str]:
+        """sha256 of each image's shape and pixels, [N]."""
+        ...
+
+
+def shared(a: Hashed, b: Hashed) -> list[tuple[int, int]]:
     """(index in `a`, index in `b`) of equal pixels: every image of `a` that `b` has too, with the first like it there.
 
     Example:
@@ -69,7 +84,7 @@ def monotonous(data: LabeledImages) -> list[str]:
     return [data.classes[k] for k, n in enumerate(data.counts.tolist()) if n > 1 == len(shown[k])]
 
 
-def near_duplicates(test: LabeledImages, train: LabeledImages) -> list[tuple[int, int, float]]:
+def near_duplicates(test: Hashed, train: Hashed) -> list[tuple[int, int, float]]:
     """Pairs of one picture, re-encoded, resized, with faint noise or flipped; the most alike first.
 
     Both images are reduced to a shorter side of 16 px and compared by the correlation c of their pixels, all channels

@@ -15,6 +15,7 @@ from ganaug.data.labeled import LabeledImages
 from ganaug.data.listing import Listing, decode
 from ganaug.data.npz import read_npz
 from ganaug.data.rows import Rows
+from ganaug.data.tree import list_tree
 from ganaug.data.vision import VISION, list_vision
 from ganaug.errors import DataError
 from ganaug.images import MIN_SIDE, MODES, to_pil
@@ -59,8 +60,7 @@ def load(
         >>> load("sklearn:digits:test").shape
         (1, 8, 8)
     """
-    size = (resolution, resolution) if isinstance(resolution, int) else resolution
-    _require_form(size, channels)
+    size = wanted_size(resolution, channels)
     data = _arrays(str(source), groups)
     if data is None:
         return decode(list_pictures(source, groups), size, channels, skip_bad)
@@ -68,12 +68,13 @@ def load(
     return data if wanted == data.shape else decode(_as_listing(data), wanted[1:], wanted[0])
 
 
-def list_pictures(source: str | Path, groups: str = "") -> Listing:
+def list_pictures(source: str | Path, groups: str = "", *, labeled: bool = True) -> Listing:
     """What `load` would decode: the pictures of a set with their classes, in their own sizes and modes.
 
     Args:
         source: As for `load`.
         groups: As for `load`.
+        labeled: Whether the labels are read; without, a folder may hold images in whatever folders.
 
     Raises:
         DataError: As for `load`, but for what only decoding can find.
@@ -88,11 +89,13 @@ def list_pictures(source: str | Path, groups: str = "") -> Listing:
     if data is not None:
         return _as_listing(data)
     if name.startswith(VISION):
-        return list_vision(name, groups)
+        return list_vision(name, groups, labeled=labeled)
     if name.startswith(HUB):
-        return list_hub(name, groups)
+        return list_hub(name, groups, labeled=labeled)
     if ":" in name and not Path(name).exists():
         raise DataError(f"DATA must be {', '.join(KNOWN[:-1])}, or {KNOWN[-1]}, got {name!r}; {_meant(name)}")
+    if not labeled:
+        return list_tree(Path(source))
     listing = list_folder(Path(source))
     return replace(listing, groups=groups_by_name(name, listing.names, groups))
 
@@ -102,9 +105,14 @@ def _arrays(name: str, groups: str) -> LabeledImages | None:
     if name.startswith(DIGITS):
         no_groups(name, groups)
         return _digits(name)
-    if name.lower().endswith(".npz") and not name.startswith(HUB) and not Path(name).is_dir():
+    if is_npz(name):
         return read_npz(Path(name), groups)
     return None
+
+
+def is_npz(name: str) -> bool:
+    """Whether a source is an `.npz` archive."""
+    return name.lower().endswith(".npz") and not name.startswith(HUB) and not Path(name).is_dir()
 
 
 def _meant(name: str) -> str:
@@ -113,13 +121,20 @@ def _meant(name: str) -> str:
     return f"did you mean {close[0]!r}?" if close else "check the spelling"
 
 
-def _require_form(size: tuple[int, int] | None, channels: int | None) -> None:
+def wanted_size(resolution: int | tuple[int, int] | None, channels: int | None) -> tuple[int, int] | None:
+    """(height, width) that are asked for, or None, once they and the channels can be had.
+
+    Raises:
+        DataError: A side is too small or too large, or there are no such channels.
+    """
+    size = (resolution, resolution) if isinstance(resolution, int) else resolution
     if size is not None and min(size) < MIN_SIDE:
         raise DataError(f"resolution must be {MIN_SIDE} px or more, got {min(size)}; choose a larger one")
     if size is not None and max(size) > MAX_SIDE:
         raise DataError(f"resolution must be {MAX_SIDE} px or less, got {max(size)}; choose a smaller one")
     if channels is not None and channels not in MODES:
         raise DataError(f"channels must be 1, 3 or 4, got {channels}; leave them out to keep what most images have")
+    return size
 
 
 def _digits(name: str) -> LabeledImages:

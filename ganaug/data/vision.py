@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ganaug.data.groups import groups_by_name, no_groups
-from ganaug.data.labels import number
+from ganaug.data.labels import number, unnumbered
 from ganaug.data.listing import Listing
 from ganaug.data.rows import Rows, row_names
 from ganaug.errors import DataError, GanaugError
@@ -34,7 +34,7 @@ FIXED = {"EMNIST": {"split": "balanced"}}  # 47 classes of equal size; letters t
 LABELS = ("targets", "labels", "_labels", "y")  # where the sets keep one number per image
 
 
-def list_vision(source: str, groups: str = "") -> Listing:
+def list_vision(source: str, groups: str = "", *, labeled: bool = True) -> Listing:
     """The pictures of `torchvision:NAME[:split]`; where the set keeps files, these, to be decoded by our own rules.
 
     The files are looked for in $GANAUG_DATA, else in the `torchvision` folder of the cache; what is in neither is
@@ -43,6 +43,7 @@ def list_vision(source: str, groups: str = "") -> Listing:
     Args:
         source: NAME is a class of torchvision.datasets in any case; `:test` and other splits are passed on to it.
         groups: A regular expression on the file names, for sets that keep files.
+        labeled: Whether the labels are read, which `torchvision:STL10:unlabeled` has not.
 
     Raises:
         DataError: An unknown set or split, one that is not for classification, files that are neither there nor to be
@@ -51,7 +52,7 @@ def list_vision(source: str, groups: str = "") -> Listing:
     name, word = _parse(source)
     root = Path(os.environ.get("GANAUG_DATA") or cache_folder() / "torchvision")
     dataset = _open(source, name, _arguments(source, name, word), root)
-    classes, labels = number(source, _labels(dataset), _class_names(dataset))
+    classes, labels = number(source, _labels(dataset), _class_names(dataset)) if labeled else unnumbered(len(dataset))
     pictures = Rows(source, len(labels), lambda row: dataset[row][0])
     paths = [dataset[row][0] for row in range(len(labels))] if "loader" in _parameters(name) else None
     return Listing(

@@ -3,10 +3,9 @@
 import time
 from typing import Any
 
-from ganaug.data import Batches
 from ganaug.nets import step_bytes, step_seconds
 from ganaug.run import Plan
-from ganaug.run.loop import build
+from ganaug.run.players import build, streams
 from ganaug.training import train
 
 LIBRARIES = 800_000_000  # bytes of a process that has loaded torch
@@ -40,7 +39,7 @@ def cost_of(todo: Plan) -> dict[str, Any]:
 def _try(todo: Plan) -> list[float]:
     """Seconds a step, of each whole period of the lazy penalties that was tried after one to warm up."""
     state, objective = build(todo)
-    batches = Batches(todo.train, todo.recipe.train.batch_size or 0, objective.seed, todo.device)
+    batches, _ = streams(todo)
     period, begun, found = objective.penalty_every, time.monotonic(), []
     while not found or time.monotonic() - begun < PATIENCE:
         start = time.monotonic()

@@ -73,7 +73,7 @@ def _problems(look: Look, todo: Plan | None) -> list[dict[str, Any]]:
     """The serious ones first; some are found only where `train` has a plan."""
     found = list(problems_of(look))
     if todo is not None:
-        found += [*problems_decoded(todo.train), *straddling(todo)]
+        found += [*problems_decoded(look, todo.train), *straddling(todo)]
     return [vars(problem) for problem in sorted(found, key=lambda problem: not problem.serious)]
 
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ganaug.data import LabeledImages, monotonous
-from ganaug.data.conversions import STRIP, TRAITS
+from ganaug.data.conversions import STRIP, TRAITS, smaller
 from ganaug.data.listing import MAX_BAD, Listing
 from ganaug.data.overlap import repeated
 from ganaug.data.scan import Facts
-from ganaug.run.planning import FEW
+from ganaug.run.planning import FEW, SCARCE
 
 IMBALANCE = 10  # times the smallest class
 NAMED = 20  # files kept with a problem
@@ -72,8 +72,10 @@ def problems_of(look: Look) -> Iterator[Problem]:
         yield Problem("left out", 0, sentence)
 
 
-def problems_decoded(data: LabeledImages) -> Iterator[Problem]:
-    """What only the images at their final size and channels show."""
+def problems_decoded(look: Look, data: LabeledImages) -> Iterator[Problem]:
+    """What only the training images at their final size and channels show."""
+    yield from _scarce(look.listing, data)
+    yield from _upsampled(look, data.shape[1:])
     if data.shape[0] == 3 and all(bool((image == image[:1]).all()) for image in data.images):
         yield Problem("gray stored as colour", len(data), "--set data.channels=1 learns faster")
     same = monotonous(data)
@@ -117,3 +119,19 @@ def _classes(listing: Listing) -> Iterator[Problem]:
     if least and most >= IMBALANCE * least:
         say = f"{most / least:,.0f} to 1; judge by --set measure.metric=balanced_accuracy"
         yield Problem("imbalance", 0, say, (f"{largest}: {most:,}", f"{smallest}: {least:,}"))
+
+
+def _scarce(listing: Listing, data: LabeledImages) -> Iterator[Problem]:
+    """Classes that are not as few as those that are named already, and yet fewer than the evidence asks for."""
+    there, learned = Counter(listing.labels), zip(data.classes, data.counts.tolist(), strict=True)
+    scarce = [f"{name}: {n}" for k, (name, n) in enumerate(learned) if there[k] >= FEW and n < SCARCE]
+    if scarce:
+        say = "in a study of 2026 (arXiv:2603.16134) images of a GAN did harm below about 20 to 50 a class"
+        yield Problem(f"classes of fewer than {SCARCE} training images", len(scarce), say, scarce[:NAMED])
+
+
+def _upsampled(look: Look, size: tuple[int, int]) -> Iterator[Problem]:
+    names = look.names(lambda fact: bool(smaller([fact.header.size], size)))
+    if names:
+        way = f"upsampled to {size[0]} x {size[1]}: no detail is gained; choose a smaller data.resolution"
+        yield Problem("smaller than data.resolution", len(names), way, names[:NAMED])

@@ -6,3 +6,4 @@ from ganaug.nets.cost import step_seconds as step_seconds
 from ganaug.nets.pairs import NETS as NETS
 from ganaug.nets.pairs import Pair as Pair
 from ganaug.nets.pairs import Shape as Shape
+from ganaug.nets.spectral import spectrally_normalised as spectrally_normalised

@@ -2,8 +2,9 @@
 
 import math
 
+import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, leaky_relu
+from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
 SLOPE = 0.2
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through conv and leaky ReLU (He 2015, arXiv:1502.01852)
@@ -46,16 +47,22 @@ def crop(x: Tensor, height: int, width: int) -> Tensor:
 def double(x: Tensor) -> Tensor:
     """Twice the sides: each pixel repeated, then blurred by [1, 2, 1] along both (Zhang 2019, arXiv:1904.11486).
 
-    Bilinear in effect, but of operations whose gradients are the same in every run on a GPU too.
+    That is bilinear interpolation. On a GPU its gradients differ from run to run, so it is done in two pools there.
     """
-    n, c, h, w = x.shape
-    x = x[:, :, :, None, :, None].expand(n, c, h, 2, w, 2).reshape(n, c, 2 * h, 2 * w)
-    return avg_pool2d(avg_pool2d(x, 2, 1, padding=1, count_include_pad=False), 2, 1)
+    if x.device.type in ("cpu", "meta"):
+        return interpolate(x, scale_factor=2.0, mode="bilinear")
+    repeated = interpolate(x, scale_factor=2.0)
+    return avg_pool2d(avg_pool2d(repeated, 2, 1, padding=1, count_include_pad=False), 2, 1)
 
 
 def halve(x: Tensor) -> Tensor:
     """Half the sides by averaging, rounded up."""
     return avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
+
+
+def unrounded(x: Tensor) -> torch.autocast:
+    """A context in which nothing on the device of x is done in half precision."""
+    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)
 
 
 def act(x: Tensor) -> Tensor:

@@ -36,9 +36,9 @@ class DcganGenerator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(sizes[-1], channels, 4, 2, 1))
         self.apply(_published_init)
 
-    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        x = self.input(torch.cat([z, one_hot(labels, self.num_classes).to(z.dtype)], dim=1))
-        return crop(self.layers(x.unflatten(1, self.start)), *self.shape[1:]).tanh()
+    def forward(self, z: Tensor, labels: Tensor, scale: float = 1.0) -> Tensor:
+        x = self.input(torch.cat([scale * z, one_hot(labels, self.num_classes).to(z.dtype)], dim=1))
+        return crop(self.layers(x.unflatten(1, self.start)), *self.shape[1:]).float().tanh()
 
 
 class DcganTrunk(nn.Module):

@@ -38,12 +38,12 @@ class ResidualGenerator(nn.Module):
         self.widen = nn.ModuleList(conv(a, b, 1, gain=1.0) for a, b in pairwise(sizes))
         self.output = conv(sizes[-1], channels, gain=0.5)
 
-    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        x = self.input(torch.cat([z, self.label(labels)], dim=1)).unflatten(1, self.start)
+    def forward(self, z: Tensor, labels: Tensor, scale: float = 1.0) -> Tensor:
+        x = self.input(torch.cat([scale * z, self.label(labels)], dim=1)).unflatten(1, self.start)
         x = self.blocks[0](x)
         for widen, block in zip(self.widen, self.blocks[1:], strict=True):  # type: ignore[arg-type]
             x = block(double(widen(x)))
-        return crop(self.output(act(x)), *self.shape[1:]).tanh()
+        return crop(self.output(act(x)), *self.shape[1:]).float().tanh()
 
 
 class ResidualTrunk(nn.Module):

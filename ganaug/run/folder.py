@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ganaug.checkpoint import clean, folder_of, load_module, read_checkpoint
+from ganaug.checkpoint import checkpoint_steps, clean, folder_of, load_module, read_checkpoint
 from ganaug.errors import DiskFullError, ModelError
 from ganaug.files import is_sealed, new_folder, parse_json, read_file, replace_file, sealed_json, write_synced
 from ganaug.recipe import dump_recipe
@@ -87,6 +87,22 @@ def recorded_val(out: Path) -> Val | None:
         spec = read_facts(out)["val"]
         return spec.get("source") or float(spec["fraction"])
     except (ModelError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def recorded_unlabeled(out: Path) -> str | None:
+    """Where the run in `out` read its images without labels; None where it had none, or only in memory."""
+    try:
+        return read_facts(out)["unlabeled"]["source"]
+    except (ModelError, KeyError, TypeError):
+        return None
+
+
+def recorded_init(out: Path) -> str | None:
+    """sha256 of the weights that the run in `out` began with, where it goes on from a checkpoint; None elsewhere."""
+    try:
+        return read_facts(out)["init"]["sha256"] if checkpoint_steps(out / "checkpoints") else None
+    except (ModelError, KeyError, TypeError):
         return None
 
 

@@ -10,10 +10,10 @@ from ganaug.errors import DivergedError, InterruptedRun
 from ganaug.files import sole_writer
 from ganaug.recipe import Recipe, load_recipe
 from ganaug.run.folder import RECIPE, export, make
-from ganaug.run.judge import Judge
+from ganaug.run.judge import COLLAPSED, Judge, Judgement
 from ganaug.run.meter import Clock, meter
-from ganaug.run.planning import VAL_FRACTION, Plan, Val, plan
-from ganaug.run.players import architecture, build
+from ganaug.run.planning import VAL_FRACTION, Plan, Unlabeled, Val, plan
+from ganaug.run.players import architecture, build, guess, streams
 from ganaug.run.rescue import rescue
 from ganaug.run.same import is_complete, warn_of_other_machine
 from ganaug.run.saving import Keeper
@@ -23,6 +23,7 @@ from ganaug.training import Objective, Progress
 from ganaug.training import train as train_steps
 
 log = logging.getLogger("ganaug")
+WON = 0.98  # share of pairs that D ranks right, on the mean of a tenth of the run; healthy runs lie below 0.9
 
 
 def train(
@@ -31,6 +32,7 @@ def train(
     recipe: Recipe | str = "auto",
     *,
     val: Val = VAL_FRACTION,
+    unlabeled: Unlabeled | None = None,
     resume: bool = False,
     device: str = "auto",
     quiet: bool = False,
@@ -42,6 +44,7 @@ def train(
         out: The run folder to make.
         recipe: A `Recipe`, the name of a shipped one, or a TOML file.
         val: The share held out for choosing the checkpoint, or the images to use instead.
+        unlabeled: More images of the same kind, whose labels are not known or not looked at.
         resume: Continue the run in `out`; on a CPU the result equals that of an uninterrupted run bit for bit.
         device: "auto", "cpu", "cuda" or "mps".
         quiet: Whether to hide the progress bar.
@@ -61,7 +64,7 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     if not isinstance(data, LabeledImages):
         data = load(data, **dict(recipe.data))
-    return execute(plan(data, recipe, val=val, device=device), Path(out), resume=resume, quiet=quiet)
+    return execute(plan(data, recipe, val=val, device=device, unlabeled=unlabeled), Path(out), resume=resume, quiet=quiet)
 
 
 def execute(todo: Plan, out: Path, *, resume: bool = False, quiet: bool = False) -> Synthesizer:
@@ -90,20 +93,23 @@ def _finish(todo: Plan, out: Path, quiet: bool) -> Synthesizer:
         keeper = Keeper.open(todo, out, state)
         log.info("training the encoder that checkpoints are judged by")
         judge = Judge.of(todo)
+        batches, held_out = streams(todo, guess(todo))
     if stopped:
         raise InterruptedRun(sentence, stopped[0])
-    batches = Batches(todo.train, todo.recipe.train.batch_size or 0, objective.seed, todo.device)
     every, steps = todo.recipe.train.checkpoint_every or 1, todo.recipe.train.steps or 1
     tick, clock = math.gcd(every, 10), Clock(keeper.record.seconds())
     with meter("train", steps, done=state.step, quiet=quiet) as report, stop_signals() as stopped:
-        for progress in surviving(keeper, batches, objective, steps, tick, stopped):
+        for progress in surviving(keeper, batches, held_out, objective, steps, tick, stopped):
             due = state.step % every == 0 or state.step == steps
+            # Only then: which checkpoint is best must not depend on when a run was stopped.
+            judgement = judge(state.G_ema, architecture(todo)) if due else None
             if due or state.step % tick == 0:
                 rate = clock.rate(tick * batches.size)
-                keeper.record.add(progress, clock.seconds(), rate)
+                keeper.record.add(progress, clock.seconds(), rate, judgement)
                 report(state.step, status(progress, rate))
-            if due:  # only then: which checkpoint is best must not depend on when a run was stopped
-                keeper.scores.by_step[state.step] = judge(state.G_ema, architecture(todo))
+            if judgement:
+                keeper.scores.add(state.step, judgement)
+                warn(keeper, judgement)
             if due or stopped:
                 keeper.keep(now_or_never=bool(stopped) or state.step == steps)
             if stopped:
@@ -126,7 +132,13 @@ def _announce(todo: Plan, out: Path) -> None:
 
 
 def surviving(
-    keeper: Keeper, batches: Batches, objective: Objective, steps: int, tick: int, stopped: list[int]
+    keeper: Keeper,
+    batches: Batches,
+    held_out: Batches,
+    objective: Objective,
+    steps: int,
+    tick: int,
+    stopped: list[int],
 ) -> Iterator[Progress]:
     """The training loop, taken back and begun anew where it diverges.
 
@@ -136,7 +148,9 @@ def surviving(
     """
     while keeper.state.step < steps:
         try:
-            yield from train_steps(keeper.state, batches, objective, steps=steps, tick=tick, stop=stopped)
+            yield from train_steps(
+                keeper.state, batches, objective, steps=steps, tick=tick, stop=stopped, held_out=held_out
+            )
         except DivergedError as fault:
             if stopped:
                 step, safe = keeper.state.step, max(keeper.kept(), default=0)
@@ -146,6 +160,24 @@ def surviving(
                     stopped[0],
                 ) from fault
             rescue(fault, keeper, batches)
+
+
+def warn(keeper: Keeper, judgement: Judgement) -> None:
+    """Say where G has collapsed, or D has won, since the last checkpoint; training goes on."""
+    step, every = keeper.state.step, keeper.todo.recipe.train.checkpoint_every or 1
+    if judgement.collapsed:
+        log.warning(
+            "%s: step %d: collapse: images of %s vary less than %d %% as much as real ones; "
+            "a checkpoint before it is shipped if there is one",
+            *(keeper.out, step, listed(judgement.collapsed), 100 * COLLAPSED),
+        )
+    accuracy = keeper.record.mean("watch/accuracy", step - every)
+    if accuracy >= WON:
+        log.warning(
+            "%s: step %d: the discriminator wins: it ranks real above synthetic in %.0f %% of pairs, so that the "
+            "generator learns little; raise train.augment_p or train.r1_gamma, or add images",
+            *(keeper.out, step, 100 * accuracy),
+        )
 
 
 def status(progress: Progress, rate: float) -> str:

@@ -11,16 +11,32 @@ from typing import Any
 import torch
 
 from ganaug.auto import Choice, complete, pick_device
-from ganaug.data import LabeledImages, align, duplicates, hold_out, listed, load, require_disjoint, straddling
+from ganaug.data import (
+    LabeledImages,
+    UnlabeledImages,
+    align,
+    duplicates,
+    hold_out,
+    listed,
+    load,
+    load_unlabeled,
+    new_beside,
+    require_disjoint,
+    straddling,
+    without_labels,
+)
 from ganaug.diffaug import check_policy
 from ganaug.errors import DataError, RecipeError
 from ganaug.nets import describe, step_seconds
 from ganaug.recipe import Data, Recipe
+from ganaug.run.inherit import Ancestor
 
 log = logging.getLogger("ganaug")
 VAL_FRACTION = 0.2
 FEW = 20  # images of a class below which a generator is sure to learn them by heart
+SCARCE = 50  # images of a class below which, in the one study there is, a GAN's images did harm
 Val = float | LabeledImages | str | Path  # a share to hold out, or the images to use
+Unlabeled = UnlabeledImages | LabeledImages | str | Path  # whose labels are not looked at
 
 
 @dataclass(frozen=True)
@@ -34,9 +50,15 @@ class Plan:
     device: torch.device
     val_spec: dict[str, Any]  # how validation was cut, so that `measure` never recuts it
     fingerprint: str  # of all images that were given as training data
+    init: str = ""  # sha256 of the generator that training starts from; empty where it starts from drawn weights
+    unlabeled: UnlabeledImages | None = None  # none of them a training or a validation image
 
     def facts(self) -> dict[str, Any]:
         """What the generator remembers of its making; no paths, for it is shared."""
+        recipe = self.recipe.model_dump(mode="json")
+        if self.init:
+            recipe["train"]["init"] = f"model:{self.init[:12]}"
+        more = {} if self.unlabeled is None else {"unlabeled": _identity(self.unlabeled)}
         return {
             "ganaug": version("ganaug"),
             "torch": torch.__version__,
@@ -48,7 +70,8 @@ class Plan:
             "fingerprint": self.fingerprint,
             "splits": {"train": self.train.fingerprint, "val": self.val.fingerprint},
             "val": {"fraction": self.val_spec["fraction"]} if "fraction" in self.val_spec else {},
-            "recipe": self.recipe.model_dump(mode="json"),
+            "recipe": recipe,
+            **more,
         }
 
     @property
@@ -58,16 +81,40 @@ class Plan:
         return describe(nets.name, self.train.shape, self.train.num_classes, nets.width or 0, nets.z_dim)
 
     def sources(self) -> dict[str, Any]:
-        """Where the images came from, for the run folder alone."""
-        return {"data": self.train.source, "val": self.val_spec}
+        """Where images and weights came from, for the run folder alone."""
+        found: dict[str, Any] = {"data": self.train.source, "val": self.val_spec}
+        if self.unlabeled is not None:
+            found["unlabeled"] = _identity(self.unlabeled) | _where(self.unlabeled.source)
+        if self.init:
+            found["init"] = {"model": self.recipe.train.init, "sha256": self.init}
+        return found
 
 
-def plan(data: LabeledImages, recipe: Recipe, *, val: Val = VAL_FRACTION, device: str = "auto") -> Plan:
+def plan(
+    data: LabeledImages,
+    recipe: Recipe,
+    *,
+    val: Val = VAL_FRACTION,
+    device: str = "auto",
+    unlabeled: Unlabeled | None = None,
+    init: str | None = None,
+) -> Plan:
     """Cut the validation split and complete the recipe, without training; what is doubtful in `data` is warned of.
 
+    Args:
+        data: The labelled images.
+        recipe: What the user decided.
+        val: The share to hold out, or the images to validate on.
+        device: "auto", "cpu", "cuda" or "mps".
+        unlabeled: Images to learn from without labels; those that are in `data` or in `val` are left out.
+        init: sha256 of the weights that a run which is resumed from a checkpoint began with, as
+            `recorded_init` tells it: the model in `train.init` need not be there any more. None: it must be.
+
     Raises:
-        DataError: `val` is no fraction, has other classes or sizes, or shares images with `data`.
+        DataError: `val` is no fraction, has other classes or sizes, or shares images with `data`; or `unlabeled` has
+            another form, or nothing that is not known.
         DeviceError: There is no such device.
+        ModelError: There is no model in `train.init`, or none of which anything fits.
         RecipeError: `train.augment` names an unknown policy, or `data` has not the form that the recipe asks for.
     """
     where = pick_device(device)
@@ -79,13 +126,21 @@ def plan(data: LabeledImages, recipe: Recipe, *, val: Val = VAL_FRACTION, device
     for caution in _cautions(data):
         log.warning("%s", caution)
     train, held_out, spec = split(data, val, recipe.data)
+    for caution in _scarce(data, train):
+        log.warning("%s", caution)
+    extra = None if unlabeled is None else _beside(train, held_out, unlabeled, recipe.data)
+    ancestor = Ancestor.of(recipe, init)
+    asked, recipe = recipe, ancestor.settled(recipe)
 
     def seconds(width: int, batch_size: int) -> float:
         return step_seconds(recipe.nets.name, train.shape, train.num_classes, width, recipe.nets.z_dim, batch_size)
 
     whole, choices = complete(recipe, train, where, seconds)
     check_policy(whole.train.augment or "none")
-    return Plan(train, held_out, whole, choices, where, spec, data.fingerprint)
+    choices = [*choices, *ancestor.choices(asked, whole, train)]
+    for caution in ancestor.cautions(data.fingerprint, held_out.fingerprint):
+        log.warning("%s", caution)
+    return Plan(train, held_out, whole, choices, where, spec, data.fingerprint, ancestor.sha256, extra)
 
 
 def split(data: LabeledImages, val: Val, settings: Data) -> tuple[LabeledImages, LabeledImages, dict[str, Any]]:
@@ -136,6 +191,21 @@ def like(real: LabeledImages, images: LabeledImages | str | Path, settings: Data
     return align(images, real)
 
 
+def _beside(train: LabeledImages, val: LabeledImages, images: Unlabeled, settings: Data) -> UnlabeledImages:
+    """Images to learn from without labels, in the form of `train`, read with the same settings."""
+    if isinstance(images, LabeledImages):
+        images = without_labels(images)
+    elif not isinstance(images, UnlabeledImages):
+        form = {"resolution": settings.resolution, "channels": settings.channels}
+        images = load_unlabeled(images, **form, skip_bad=settings.skip_bad)
+    if settings.groups:
+        log.warning(
+            "%s: data.groups is not looked for in images without labels: leave out those of what validation shows",
+            images.source,
+        )
+    return new_beside(train, val, images)
+
+
 def straddling_groups(known: LabeledImages, other: LabeledImages) -> Iterator[str]:
     """What to say of groups that a cut of the user's own has left on both sides; no refusal, for each folder may number
     its objects anew.
@@ -165,6 +235,17 @@ def _cautions(data: LabeledImages) -> Iterator[str]:
         yield f"{listed(few)} {_have(few)} under {FEW} images: the generator will know them by heart"
 
 
+def _scarce(data: LabeledImages, train: LabeledImages) -> Iterator[str]:
+    """What the evidence says of few training images, for the classes of which nothing stronger was said."""
+    counts = zip(data.classes, data.counts.tolist(), train.counts.tolist(), strict=True)
+    scarce = [name for name, n, learned in counts if n >= FEW and learned < SCARCE]
+    if scarce:
+        yield (
+            f"{listed(scarce)} {_have(scarce)} under {SCARCE} training images: in a study of 2026 (arXiv:2603.16134) "
+            "images of a GAN did harm below about 20 to 50 a class (bias gap +20.7 %); let `ganaug measure` decide"
+        )
+
+
 def _example(data: LabeledImages, groups: list[list[int]]) -> str:
     if not groups:
         return ""
@@ -174,6 +255,10 @@ def _example(data: LabeledImages, groups: list[list[int]]) -> str:
 
 def _have(classes: list[str]) -> str:
     return "has" if len(classes) == 1 else "have"
+
+
+def _identity(images: UnlabeledImages) -> dict[str, Any]:
+    return {"images": len(images), "fingerprint": images.fingerprint}
 
 
 def _where(source: str) -> dict[str, Any]:

@@ -1,13 +1,19 @@
 """Recipe to players: the networks, their optimisers, and what they optimise."""
 
+import logging
+
 import torch
 
 from ganaug.conditioning import CLASS_HEADS, Discriminator
+from ganaug.data import Batches, with_more
 from ganaug.losses import ADVERSARIAL
+from ganaug.measures.selftraining import Guesses, guess_labels
 from ganaug.nets import NETS
 from ganaug.run.planning import Plan
 from ganaug.synthesis import Architecture
 from ganaug.training import GanState, Objective
+
+log = logging.getLogger("ganaug")
 
 
 def build(todo: Plan) -> tuple[GanState, Objective]:
@@ -17,23 +23,70 @@ def build(todo: Plan) -> tuple[GanState, Objective]:
     with torch.random.fork_rng(devices=[]):  # torch's initialisers know only the global generator
         torch.manual_seed(t.seed)
         G = pair.generator(todo.train.shape, K, width, nets.z_dim)
-        D = Discriminator(pair.trunk(todo.train.shape, width), K, projection=t.projection, class_head=head)
+        trunk = pair.trunk(todo.train.shape, width)
+        D = Discriminator(
+            trunk, K, projection=t.projection, class_head=head, minibatch_std=t.minibatch_std
+        )
+        if t.spectral_norm:
+            from ganaug.nets.spectral import spectrally_normalised
+
+            D = spectrally_normalised(D)
     objective = Objective(
         adversarial=ADVERSARIAL[t.adversarial],
         class_head=head,
         class_weight=t.class_weight,
-        r1_gamma=t.r1_gamma,
-        r2_gamma=t.r2_gamma,
+        gammas={"r1": t.r1_gamma, "r2": t.r2_gamma},
         penalty_every=t.penalty_every,
+        ramp=t.ramp or 0.0,
         policy=t.augment or "none",
         augment_p=t.augment_p or 0.0,
+        adapt=t.adapt or "none",
         lr=t.lr or 0.0,
         betas=(t.beta1, t.beta2),
         final_lr=t.final_lr,
         ema_images=t.ema_images or 1.0,
+        bf16=t.precision == "bf16",
         seed=t.seed,
     )
+    if objective.bf16:  # the layout that its convolutions are fast in
+        G, D = (player.to(memory_format=torch.channels_last) for player in (G, D))  # type: ignore[call-overload]
     return GanState.start(G.to(todo.device), D.to(todo.device), objective), objective
+
+
+def streams(todo: Plan, guesses: Guesses | None = None) -> tuple[Batches, Batches]:
+    """The training images, as the recipe wants them sampled, and the validation images.
+
+    Unlabelled images come under their guessed labels, which are believed where they are sure; the others teach what
+    images look like, and nothing of classes.
+    """
+    t, data, trust = todo.recipe.train, todo.train, None
+    if todo.unlabeled and guesses:
+        data = with_more(data, todo.unlabeled, guesses.labels)
+        trust = torch.cat([torch.ones(len(todo.train)), t.unlabeled_weight * guesses.sure])
+    batches = Batches(
+        data, t.batch_size or 0, t.seed, todo.device, balanced=t.sampling == "balanced", trust=trust
+    )
+    return batches, Batches(todo.val, min(batches.size, len(todo.val)), t.seed, todo.device)
+
+
+def guess(todo: Plan) -> Guesses | None:
+    """The classes of the unlabelled images, as far as classifiers of the labelled ones can tell; said in the log."""
+    if not todo.unlabeled:
+        return None
+    train, val, more = todo.train, todo.val, todo.unlabeled
+    log.info("guessing the classes of %s images without labels", f"{len(more):,}")
+    guesses = guess_labels(
+        *(train.images, train.labels, more.images),
+        held_out=(val.images, val.labels),
+        num_classes=train.num_classes,
+        device=todo.device,
+    )
+    share, right = (100 * x for x in guesses.validated)
+    log.info(
+        "%d of %d are sure; of the validation images %.0f %% are, and %.0f %% of those guesses are right",
+        *(int(guesses.sure.sum()), len(more), share, right),
+    )
+    return guesses
 
 
 def architecture(todo: Plan) -> Architecture:

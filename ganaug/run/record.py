@@ -3,12 +3,15 @@
 import contextlib
 import errno
 import json
+import math
 import os
+import statistics
 from pathlib import Path
 from typing import Any
 
 from ganaug.errors import DiskFullError
 from ganaug.files import naming_full_disk, replace_file
+from ganaug.run.judge import Judgement
 from ganaug.training import Progress
 
 LOG = "progress.jsonl"
@@ -25,7 +28,7 @@ class Record:
     def __init__(self, path: Path):
         self.path, self.waiting = path, b""
 
-    def add(self, progress: Progress, seconds: float, images_per_second: float) -> None:
+    def add(self, progress: Progress, seconds: float, images_per_second: float, judgement: Judgement | None = None) -> None:
         """Append one line, or keep it for later where the disk is full."""
         line = {
             "step": progress.step,
@@ -33,6 +36,8 @@ class Record:
             "images_per_second": round(images_per_second, 1),
             **{name: round(loss, 5) for name, loss in progress.losses.items()},
         }
+        if judgement:
+            line |= {"validation": round(judgement.score, 5), "variety": _rounded(judgement.variety)}
         self.waiting += json.dumps(line).encode() + b"\n"
         with contextlib.suppress(DiskFullError):
             self.write()
@@ -62,6 +67,11 @@ class Record:
         lines = self._lines()
         return float(lines[-1]["seconds"]) if lines else 0.0
 
+    def mean(self, name: str, since: int) -> float:
+        """Mean of a loss over the lines after step `since`; nan where there is none."""
+        values = [line[name] for line in self._lines() if line["step"] > since and name in line]
+        return statistics.fmean(values) if values else math.nan
+
     def _lines(self) -> list[dict[str, Any]]:
         """The whole lines; what a kill or the disk damaged is passed over, for nothing is decided by it."""
         kept = []
@@ -69,3 +79,7 @@ class Record:
             with contextlib.suppress(ValueError):
                 kept.append(json.loads(line))
         return [line for line in kept if isinstance(line, dict) and {"step", "seconds"} <= line.keys()]
+
+
+def _rounded(numbers: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in numbers.items()}

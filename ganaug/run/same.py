@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ganaug.data import LabeledImages
+from ganaug.data import LabeledImages, UnlabeledImages
 from ganaug.errors import ModelError
 from ganaug.run.folder import FACTS, read_facts
 from ganaug.run.planning import Plan
@@ -46,15 +46,27 @@ def _differences(facts: dict[str, Any], todo: Plan) -> Iterator[str]:
     if facts.get("shape", shape) != shape:
         was, now = ("x".join(map(str, s)) for s in (facts["shape"], shape))
         yield f"images of {was} (channels x height x width), got {now} in {todo.train.source}; set data.resolution"
-    recipe = todo.recipe.model_dump(mode="json")
+    recipe = todo.facts()["recipe"]
     yield from _keys("nets", facts["recipe"], recipe)
     for name, data, n in (("train", todo.train, facts["images"]), ("val", todo.val, facts.get("val_images"))):
         if facts["splits"][name] != data.fingerprint:
             what, before = {"train": "training", "val": "validation"}[name], f" where there were {n:,}" if n else ""
             got = f"{len(data):,} others" if n == len(data) else f"{len(data):,}{before}"
             yield f"the same {what} images, got {got} in {data.source}; pass the first command's DATA and --val"
+    yield from _unlabeled(facts.get("unlabeled"), todo.unlabeled)
+    if facts.get("init", {}).get("model", todo.recipe.train.init) != todo.recipe.train.init:
+        yield f"train.init = {facts['init']['model']}, got {todo.recipe.train.init}; use the first command's options"
     for table in ("data", "train"):
         yield from _keys(table, facts["recipe"], recipe)
+
+
+def _unlabeled(began: dict[str, Any] | None, now: UnlabeledImages | None) -> Iterator[str]:
+    was, got = (began or {}).get("fingerprint"), now and now.fingerprint
+    if was != got:
+        before = f"{began['images']:,}" if began else "none"
+        there = f"{len(now):,} in {now.source}" if now else "none"
+        what = f"the same images without labels, got {there} where there were {before}"
+        yield f"{what}; pass the first command's --unlabeled, DATA and --val"
 
 
 def _classes(began: list[str] | None, data: LabeledImages) -> Iterator[str]:

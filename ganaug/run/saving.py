@@ -24,6 +24,8 @@ from ganaug.checkpoint import (
 from ganaug.errors import DiskFullError, ModelError
 from ganaug.files import replace_file
 from ganaug.images import encode_png, grid
+from ganaug.recipe import Unit
+from ganaug.run.judge import Judgement
 from ganaug.run.planning import Plan
 from ganaug.run.players import architecture, build
 from ganaug.run.record import LOG, Record
@@ -42,20 +44,41 @@ class Numbers(BaseModel):
 
     step: NonNegativeInt
     scores: dict[NonNegativeInt, float]
+    collapsed: dict[NonNegativeInt, list[str]]
     faults: list[NonNegativeInt] = []
     sizes: dict[str, float] = {}
+    augment_p: Unit
 
 
 @dataclass
 class Scores:
-    """Validation distance of every checkpoint so far; the smallest is shipped."""
+    """What was thought of every checkpoint so far.
+
+    Attributes:
+        by_step: The score on validation; the smallest is shipped.
+        collapsed: The classes that had lost their variety; a checkpoint with fewer of them goes before a smaller score.
+    """
 
     by_step: dict[int, float] = field(default_factory=dict)
+    collapsed: dict[int, list[str]] = field(default_factory=dict)
 
     @property
     def best(self) -> int:
-        """The step of the smallest distance, the earlier one on a tie."""
-        return min(self.by_step, key=lambda step: (self.by_step[step], step))
+        """The step that is shipped, the earlier one on a tie."""
+        return min(self.by_step, key=lambda step: (len(self.collapsed[step]), self.by_step[step], step))
+
+    def add(self, step: int, judgement: Judgement) -> None:
+        """Keep what was thought of a checkpoint."""
+        self.by_step[step], self.collapsed[step] = judgement.score, judgement.collapsed
+
+    def drop(self, step: int) -> None:
+        """Forget a checkpoint that could not be written."""
+        for kept in (self.by_step, self.collapsed):
+            kept.pop(step, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.by_step, self.collapsed = {}, {}
 
 
 @dataclass
@@ -102,7 +125,7 @@ class Keeper:
             self._save()
             self.failures = 0
         except DiskFullError as error:
-            self.scores.by_step.pop(self.state.step, None)
+            self.scores.drop(self.state.step)
             self.failures += 1
             if now_or_never or self.failures == PATIENCE:
                 raise self.no_room(error) from error
@@ -127,7 +150,7 @@ class Keeper:
         """
         fresh, _ = build(self.todo)
         vars(self.state).update(vars(fresh))
-        self.scores.by_step.clear()
+        self.scores.clear()
         root, due = self.out / "checkpoints", max(self._due(), default=0)
         payload = read_checkpoint(root, due) if due else None
         for step in self.kept():
@@ -147,7 +170,14 @@ class Keeper:
     def _save(self) -> None:
         """Write a checkpoint; the newest three, the best, and the one that training would be taken back to stay."""
         state, best = self.state, [self.scores.best] if self.scores.by_step else []
-        numbers = {"step": state.step, "scores": self.scores.by_step, "faults": state.faults, "sizes": state.sizes}
+        numbers = {
+            "step": state.step,
+            "scores": self.scores.by_step,
+            "collapsed": self.scores.collapsed,
+            "faults": state.faults,
+            "sizes": state.sizes,
+            "augment_p": state.augment_p,
+        }
         payload = {
             "G.safetensors": dump_module(state.G),
             "D.safetensors": dump_module(state.D),
@@ -166,7 +196,8 @@ class Keeper:
         for name, optimizer in (("opt_G", state.opt_G), ("opt_D", state.opt_D)):
             load_optimizer(optimizer, payload[f"{name}.safetensors"], str(where / f"{name}.safetensors"))
         state.step, state.faults, state.sizes = numbers.step, numbers.faults, numbers.sizes
-        self.scores.by_step = numbers.scores
+        state.augment_p = numbers.augment_p
+        self.scores.by_step, self.scores.collapsed = numbers.scores, numbers.collapsed
         self.record.cut(state.step)
 
 

@@ -4,8 +4,10 @@ Nothing here knows of files, recipes or measures; the caller logs, samples, scor
 is a function of (seed, step, faults so far), so that a run resumed at any step goes on as if it had never stopped.
 """
 
+from ganaug.training.adapt import OVERFITTING as OVERFITTING
 from ganaug.training.loop import Progress as Progress
 from ganaug.training.loop import cosine as cosine
+from ganaug.training.loop import label_weight as label_weight
 from ganaug.training.loop import set_lr as set_lr
 from ganaug.training.loop import train as train
 from ganaug.training.state import GanState as GanState

@@ -1,4 +1,4 @@
-"""The loop: fetch, discriminator step, generator step, average, yield."""
+"""The loop: fetch, discriminator step, generator step, average, adapt, yield."""
 
 import math
 from collections.abc import Iterator, Sized
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Generator
 
 from ganaug.data import Batches, mix
+from ganaug.training.adapt import EVERY, adapt
 from ganaug.training.state import GanState, Objective
 from ganaug.training.steps import discriminator_step, ema_beta, generator_step, update_ema
 from ganaug.training.watch import Taken, norms, player_sizes, watch
@@ -21,9 +22,19 @@ class Progress:
 
 
 def train(
-    state: GanState, batches: Batches, objective: Objective, *, steps: int, tick: int = 50, stop: Sized = ()
+    state: GanState,
+    batches: Batches,
+    objective: Objective,
+    *,
+    steps: int,
+    tick: int = 50,
+    stop: Sized = (),
+    held_out: Batches | None = None,
 ) -> Iterator[Progress]:
     """Train until `state.step` is `steps`, yielding every `tick` steps, at the end, and once `stop` holds something.
+
+    Where there are `held_out` images the strength of augmentation may follow what D says of them; no player learns
+    from them.
 
     Raises:
         DivergedError: Training went wrong since the last yield; `ganaug.training.watch` says how. The state is as bad
@@ -33,14 +44,19 @@ def train(
     taken: list[Taken] = []
     losses: dict[str, float] = {}  # the penalties are not taken in every step
     while state.step < steps:
-        draw = state.draw(steps)
+        draw, progress = state.draw(steps), state.step / steps
         rng = Generator(batches.device).manual_seed(mix(objective.seed, draw))
-        set_lr(state, objective.lr * cosine(state.step / steps, objective.final_lr) / 2 ** len(state.faults))
-        d_losses = discriminator_step(state, *batches[2 * draw], objective, rng)
-        g_losses = generator_step(state, *batches[2 * draw + 1], objective, rng)
+        set_lr(state, objective.lr * cosine(progress, objective.final_lr) / 2 ** len(state.faults))
+        (images, labels, trust), others = batches[2 * draw], batches[2 * draw + 1]
+        believed = label_weight(progress, objective.ramp)
+        d_losses = discriminator_step(state, images, labels, believed * trust, objective, rng)
+        images, labels, trust = others
+        g_losses = generator_step(state, images, labels, believed * trust, objective, rng)
         update_ema(state.G_ema, state.G, ema_beta(state.step, batches.size, objective.ema_images))
-        taken.append(Taken(draw, d_losses | g_losses))
         state.step += 1
+        if held_out and objective.adapt != "none" and state.step % EVERY == 0:
+            d_losses |= adapt(state, batches, held_out, objective, EVERY / steps, rng)
+        taken.append(Taken(draw, d_losses | g_losses))
         if state.step % tick == 0 or state.step == steps or stop:
             losses |= watch(state, batches, taken)
             taken.clear()
@@ -50,6 +66,18 @@ def train(
 def cosine(progress: float, final: float) -> float:
     """From 1 to `final` along half a cosine (Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5)."""
     return final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def label_weight(progress: float, ramp: float) -> float:
+    """How much D's labels count: 0 for half of `ramp`, from there up to 1 in a line.
+
+    With few images a class a conditional GAN collapses where an unconditional one does not; it may learn what images
+    are before it learns their classes (Shahbazi et al. 2022, arXiv:2201.06578, eq. 4).
+
+    >>> [label_weight(progress, 0.5) for progress in (0.25, 0.375, 0.5, 1.0)]
+    [0.0, 0.5, 1.0, 1.0]
+    """
+    return min(max((2 * progress - ramp) / ramp, 0.0), 1.0) if ramp else 1.0
 
 
 def set_lr(state: GanState, lr: float) -> None:

@@ -3,6 +3,7 @@
 from copy import deepcopy
 from dataclasses import dataclass, field
 
+import torch
 from torch import nn
 from torch.optim import Adam, Optimizer
 
@@ -17,16 +18,22 @@ class Objective:
     adversarial: Adversarial
     class_head: ClassHead | None
     class_weight: float
-    r1_gamma: float
-    r2_gamma: float
+    gammas: dict[str, float]  # of each row of PENALTIES
     penalty_every: int  # steps between penalties; each then weighs as many times more
+    ramp: float  # share of the run over which labels come in
     policy: str  # DiffAugment
-    augment_p: float  # share of the images that D sees augmented
+    augment_p: float  # share of the images that D sees augmented, at the start
+    adapt: str  # what moves that share: "none", or a row of OVERFITTING
     lr: float
     betas: tuple[float, float]
     final_lr: float  # share of lr left at the end
     ema_images: float  # half-life of G_ema, in images shown
+    bf16: bool  # convolutions and products in bfloat16
     seed: int
+
+    def arithmetic(self, device: torch.device) -> torch.autocast:
+        """The precision in which the networks are evaluated; what follows them is always float32."""
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.bf16)
 
 
 @dataclass
@@ -38,6 +45,7 @@ class GanState:
     G_ema: nn.Module
     opt_G: Optimizer
     opt_D: Optimizer
+    augment_p: float = 0.0  # share of the images that D sees augmented
     step: int = 0
     faults: list[int] = field(default_factory=list)  # the steps at which training went wrong and was taken back
     sizes: dict[str, float] = field(default_factory=dict)  # norm of each player's weights when last looked at
@@ -47,7 +55,7 @@ class GanState:
         """A state at step 0, G_ema equal to G."""
         G_ema = deepcopy(G).eval().requires_grad_(False)
         opt_G, opt_D = (Adam(m.parameters(), objective.lr, objective.betas) for m in (G, D))
-        return cls(G, D, G_ema, opt_G, opt_D)
+        return cls(G, D, G_ema, opt_G, opt_D, objective.augment_p)
 
     @property
     def lr(self) -> float:

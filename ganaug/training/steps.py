@@ -5,55 +5,85 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from ganaug.diffaug import augment
-from ganaug.losses import gradient_penalty
+from ganaug.losses import PENALTIES, gradient_penalty
 from ganaug.training.state import GanState, Objective
+
+Losses = dict[str, Tensor]
 
 
 def discriminator_step(
-    state: GanState, images: Tensor, labels: Tensor, objective: Objective, rng: Generator
-) -> dict[str, Tensor]:
-    """Rank real above fake, smoothly around both (R1, R2), and learn the classes."""
-    with torch.no_grad():
-        fake = state.G(sample_latents(state.G, len(labels), rng), labels)
-    # Lazy penalties (Karras et al. 2020, arXiv:1912.04958, section 3.1).
-    lazy = objective.penalty_every * (state.step % objective.penalty_every == 0)
-    r1_weight, r2_weight = lazy * objective.r1_gamma / 2, lazy * objective.r2_gamma / 2
-    real = augment(images, objective.policy, objective.augment_p, rng).requires_grad_(r1_weight > 0)
-    fake = augment(fake, objective.policy, objective.augment_p, rng).requires_grad_(r2_weight > 0)
-    on_real, on_fake = state.D.judge(real, fake, labels)
+    state: GanState, images: Tensor, labels: Tensor, trust: Tensor, objective: Objective, rng: Generator
+) -> Losses:
+    """Rank real above fake, smoothly around both, and learn the classes.
+
+    Args:
+        state: Whose D is updated.
+        images: Real, float32 [N, C, H, W] in [-1, 1].
+        labels: int64 [N].
+        trust: How much each label counts, float32 [N] in [0, 1].
+        objective: What D optimises.
+        rng: Of latents and augmentation.
+
+    Returns:
+        The mean of each part of the loss, and `watch/accuracy`: how often real is ranked above the fake beside it.
+    """
+    with torch.no_grad(), objective.arithmetic(rng.device):
+        fake = state.G(sample_latents(state.G, len(labels), rng), labels).float()
+    gammas = penalties_due(objective, state.step)
+    real = augment(images, objective.policy, state.augment_p, rng).requires_grad_("r1" in gammas)
+    fake = augment(fake, objective.policy, state.augment_p, rng).requires_grad_("r2" in gammas)
+    with objective.arithmetic(rng.device):
+        on_real, on_fake = state.D.judge(real, fake, labels, trust)
 
     losses = {"D/adversarial": objective.adversarial.discriminator(on_real.logits, on_fake.logits)}
     loss = losses["D/adversarial"]
-    if r1_weight:
-        losses["D/r1"] = gradient_penalty(on_real.logits, real)
-        loss = loss + r1_weight * losses["D/r1"]
-    if r2_weight:
-        losses["D/r2"] = gradient_penalty(on_fake.logits, fake)
-        loss = loss + r2_weight * losses["D/r2"]
-    if objective.class_head and on_real.class_logits is not None and on_fake.class_logits is not None:
-        losses["D/class"] = objective.class_head.discriminator(on_real.class_logits, on_fake.class_logits, labels)
+    for name, gamma in gammas.items():
+        pick = PENALTIES[name]
+        losses[f"D/{name}"] = gradient_penalty(pick(on_real, on_fake).logits, pick(real, fake))
+        loss = loss + gamma / 2 * losses[f"D/{name}"]
+    if objective.class_head and state.D.head is not None:
+        named = objective.class_head.discriminator(state.D.head, on_real.features, on_fake.features, labels)
+        losses["D/class"] = trust * named
         loss = loss + objective.class_weight * losses["D/class"]
     descend(loss.mean(), state.D, state.opt_D)
-    return {name: per_sample.detach().mean() for name, per_sample in losses.items()}
+    losses["watch/accuracy"] = (on_real.logits > on_fake.logits).float()
+    return means(losses)
 
 
 def generator_step(
-    state: GanState, images: Tensor, labels: Tensor, objective: Objective, rng: Generator
-) -> dict[str, Tensor]:
-    """Draw fakes that D ranks above the real images, as examples of their class."""
-    fake = state.G(sample_latents(state.G, len(labels), rng), labels)
-    real = augment(images, objective.policy, objective.augment_p, rng)
-    fake = augment(fake, objective.policy, objective.augment_p, rng)
-    with torch.no_grad():  # what D says of real images does not depend on G
-        on_real = state.D(real, labels)
-    on_fake = state.D(fake, labels)
+    state: GanState, images: Tensor, labels: Tensor, trust: Tensor, objective: Objective, rng: Generator
+) -> Losses:
+    """Draw fakes that D ranks above the real images, as examples of their class; arguments as above."""
+    with objective.arithmetic(rng.device):
+        fake = state.G(sample_latents(state.G, len(labels), rng), labels).float()
+    real = augment(images, objective.policy, state.augment_p, rng)
+    fake = augment(fake, objective.policy, state.augment_p, rng)
+    with torch.no_grad(), objective.arithmetic(rng.device):  # what D says of real images does not depend on G
+        on_real = state.D(real, labels, trust)
+    with objective.arithmetic(rng.device):
+        on_fake = state.D(fake, labels, trust)
 
     losses = {"G/adversarial": objective.adversarial.generator(on_real.logits, on_fake.logits)}
     loss = losses["G/adversarial"]
-    if objective.class_head and on_fake.class_logits is not None:
-        losses["G/class"] = objective.class_head.generator(on_fake.class_logits, labels)
+    if objective.class_head and state.D.head is not None:
+        losses["G/class"] = trust * objective.class_head.generator(state.D.head, on_fake.features, labels)
         loss = loss + objective.class_weight * losses["G/class"]
     descend(loss.mean(), state.G, state.opt_G)
+    return means(losses)
+
+
+def penalties_due(objective: Objective, step: int) -> dict[str, float]:
+    """The weight of each penalty that is taken in this step.
+
+    Lazy (Karras et al. 2020, arXiv:1912.04958, section 3.1): every so many steps, and weighing as many times more.
+    """
+    if step % objective.penalty_every:
+        return {}
+    return {name: gamma * objective.penalty_every for name, gamma in objective.gammas.items() if gamma}
+
+
+def means(losses: Losses) -> Losses:
+    """What is reported of losses per sample."""
     return {name: per_sample.detach().mean() for name, per_sample in losses.items()}
 
 

@@ -1,0 +1,77 @@
+"""Adaptive augmentation: how much of what D sees is augmented follows how far D overfits.
+
+Karras et al. 2020 (ADA), arXiv:2006.06676, section 3: where a heuristic of overfitting, 0 for none and 1 for complete,
+lies above its target, the share of augmented images rises a little, else it falls.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from ganaug.data import Batches
+from ganaug.diffaug import augment
+from ganaug.training.state import GanState, Objective
+from ganaug.training.steps import sample_latents
+
+EVERY = 10  # steps from one adjustment to the next
+SWEEP = 0.2  # share of the run that it takes from no augmentation to all
+MOST = 0.8  # what is augmented more often leaks into G (section 2.2)
+
+
+@dataclass(frozen=True)
+class Overfitting:
+    """A heuristic r of D's logits on (training, held-out, generated) images, [N] each, and the r to hold."""
+
+    r: Callable[[Tensor, Tensor, Tensor], Tensor]
+    target: float
+
+
+OVERFITTING = {
+    # r_t (eq. 1): the share of training images that D is sure of. A relativistic D has no zero of its own; between
+    # real and fake lies the mean of their means.
+    "train": Overfitting(
+        lambda train, held_out, fake: (train - (train.mean() + fake.mean()) / 2).sign().mean(), target=0.6
+    ),
+    # r_v (eq. 1): where D puts held-out images, from among the training images (0) to among the generated ones (1).
+    "held-out": Overfitting(
+        lambda train, held_out, fake: (train.mean() - held_out.mean()) / (train.mean() - fake.mean()).clamp(min=1e-6),
+        target=0.4,
+    ),
+}
+
+
+@torch.no_grad()
+def adapt(
+    state: GanState, batches: Batches, held_out: Batches, objective: Objective, share: float, rng: Generator
+) -> dict[str, Tensor]:
+    """Move `state.augment_p` by one notch, once D has judged a batch of each kind.
+
+    Args:
+        state: Whose D is looked at.
+        batches: The training images.
+        held_out: The validation images; D is never updated by them.
+        objective: Says which heuristic.
+        share: How much of the run goes by from one adjustment to the next.
+        rng: Of the choice of batches, latents and augmentation.
+
+    Returns:
+        The heuristic and the new share, for the log.
+    """
+    heuristic, number = OVERFITTING[objective.adapt], int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
+    state.D.eval()
+    with objective.arithmetic(rng.device):
+        (train, labels, trust), (unseen, others, sure) = batches[number], held_out[number]
+        fake = state.G_ema(sample_latents(state.G, len(labels), rng), labels).float()
+        rows = ((train, labels, trust), (unseen, others, sure), (fake, labels, trust))
+        r = heuristic.r(
+            *(
+                state.D(augment(images, objective.policy, state.augment_p, rng), *said).logits
+                for images, *said in rows
+            )
+        )
+    state.D.train()
+    notch = share / SWEEP if r > heuristic.target else -share / SWEEP
+    state.augment_p = min(max(state.augment_p + notch, 0.0), MOST)
+    return {"watch/overfitting": r, "watch/augment_p": torch.tensor(state.augment_p)}
