@@ -11,6 +11,14 @@ from ganaug.errors import DeviceError, RecipeError
 from ganaug.recipe import Recipe, validate
 
 SMALL_MINUTES, MINUTES = 2.0, 8.0  # what a run may take by default on two cores, up to 16 px and above
+FEWEST_STEPS, MOST_STEPS = 500, 10_000  # of such a run
+MANY = 5_000  # images from which the style pair pays on a GPU
+PLENTY = 50_000  # images that D does not learn by heart in a run of the usual length
+UNBALANCED = 3.0  # times as many images of the largest class as of the smallest
+CPU_SIDE = 64  # px; beyond it a CPU needs hours
+STYLE_GPU_WIDTH = 256
+
+Cost = Callable[[str, int, int, str], float]  # (networks, width, batch size, precision) -> s a step on two CPU cores
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,27 @@ class Choice:
 
     def __str__(self) -> str:
         return f"{self.key} = {self.value}: {self.why}"
+
+
+# What each pair of networks was published with; learning rates are for a batch of 64.
+OBJECTIVES: dict[str, tuple[dict[str, Any], str]] = {
+    "residual": (
+        {"adversarial": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0, "penalty_every": 4, "spectral_norm": False},
+        "nets without normalisation want both penalties (Huang et al. 2024)",
+    ),
+    "style": (
+        {"adversarial": "nonsaturating", "r1_gamma": 0.1, "r2_gamma": 0.0, "penalty_every": 16, "spectral_norm": False},
+        "as StyleGAN2 at small sizes (Karras et al. 2020)",
+    ),
+    "resnet": (
+        {"adversarial": "hinge", "r1_gamma": 0.0, "r2_gamma": 0.0, "penalty_every": 1, "spectral_norm": True},
+        "as published (Miyato and Koyama 2018)",
+    ),
+    "dcgan": (
+        {"adversarial": "nonsaturating", "r1_gamma": 0.0, "r2_gamma": 0.0, "penalty_every": 1, "spectral_norm": False},
+        "as published (Radford et al. 2016)",
+    ),
+}
 
 
 def pick_device(name: str) -> torch.device:
@@ -42,50 +71,69 @@ def pick_device(name: str) -> torch.device:
 
 
 def complete(
-    recipe: Recipe, data: LabeledImages, device: torch.device, step_seconds: Callable[[int, int], float]
+    recipe: Recipe, data: LabeledImages, device: torch.device, cost: Cost, extra: int = 0
 ) -> tuple[Recipe, list[Choice]]:
     """Fill every key that the recipe leaves open.
 
     Args:
         recipe: What the user decided.
-        data: The training images.
+        data: The labelled training images.
         device: Where the run will take place.
-        step_seconds: What a step of the recipe's networks takes on a CPU, given their width and the batch size.
+        cost: What a step takes on a CPU.
+        extra: Training images without labels.
 
     Raises:
         RecipeError: `data` has not the form that the recipe asks for.
     """
     _require_form(recipe, data)
     choices: list[Choice] = []
+    tables = recipe.model_dump()
 
     def choose(key: str, value: Any, why: str) -> Any:
         table, name = key.split(".")
-        given = getattr(getattr(recipe, table), name)
-        if given is None:
+        if tables[table][name] is None:
+            tables[table][name] = value
             choices.append(Choice(key, value, why))
-        return value if given is None else given
+        return tables[table][name]
 
     channels, height, side = data.shape
-    tables = recipe.model_dump()
-    tables["data"] |= {
-        "resolution": choose("data.resolution", (height, side), "the images' own size"),
-        "channels": choose("data.channels", channels, "as most images have"),
-    }
-    tables["nets"]["width"] = width = choose("nets.width", *_width(height, side))
+    shown, n, on_cpu = height * side, len(data) + extra, device.type == "cpu"
+    choose("data.resolution", (height, side), "the images' own size")
+    choose("data.channels", channels, "as most images have")
+    nets = choose("nets.name", *_nets(n, height, side, on_cpu))
+    width = choose("nets.width", *_width(nets, shown, on_cpu))
     batch_size = choose("train.batch_size", 64, "small batches learn most from each image")
-    steps = recipe.train.steps  # where it is given nothing needs to be counted
+    precision = choose("train.precision", *_precision(nets, shown, device))
+    steps = tables["train"]["steps"]  # where it is given nothing needs to be counted
     if steps is None:
-        steps = choose("train.steps", *_steps(step_seconds(width, min(batch_size, len(data))), height * side, device))
-    tables["train"] |= {
-        "augment": choose("train.augment", *_policy(data)),
-        "augment_p": choose("train.augment_p", *_augment_p(data)),
-        "batch_size": batch_size,
-        "steps": steps,
-        "lr": choose("train.lr", *_lr(height, side)),
-        "checkpoint_every": choose("train.checkpoint_every", max(1, steps // 10), "a tenth of the run"),
-        "ema_images": choose("train.ema_images", steps * batch_size / 20, "half-life of a twentieth of the run"),
-    }
+        seconds = cost(nets, width, min(batch_size, n), precision)
+        steps = choose("train.steps", *_steps(seconds, shown, on_cpu))
+    objective, why = OBJECTIVES[nets]
+    for key, value in objective.items():
+        choose(f"train.{key}", value, why)
+    choose("train.lr", *_lr(nets, shown))
+    choose("train.sampling", *_sampling(data))
+    choose("train.ramp", *_ramp(data))
+    choose("train.augment", *_policy(data))
+    adapt = choose("train.adapt", *_adapt(n, recipe))
+    choose("train.augment_p", *_augment_p(n, adapt))
+    choose("train.checkpoint_every", max(1, steps // 10), "a tenth of the run")
+    choose("train.ema_images", steps * batch_size / 20, "half-life of a twentieth of the run")
     return validate(tables, data.source), choices
+
+
+def affordable(recipe: Recipe, shape: tuple[int, int, int], device: torch.device) -> tuple[tuple[int, int], str] | None:
+    """The (height, width) that images of `shape` had better be brought to, and why; None where they may stay.
+
+    >>> affordable(Recipe(), (3, 200, 400), torch.device("cpu"))[0]
+    (64, 128)
+    """
+    _, height, width = shape
+    scale = CPU_SIDE / min(height, width)
+    if recipe.data.resolution or recipe.train.steps or device.type != "cpu" or scale >= 1:
+        return None
+    size = round(height * scale), round(width * scale)
+    return size, f"{height} x {width} would take hours on a CPU; set data.resolution to have another size"
 
 
 def _require_form(recipe: Recipe, data: LabeledImages) -> None:
@@ -97,16 +145,55 @@ def _require_form(recipe: Recipe, data: LabeledImages) -> None:
             raise RecipeError(f"data.{key} must be {got} as in {data.source}, got {wanted}; load the images with it")
 
 
-def _width(height: int, side: int) -> tuple[int, str]:
-    if height * side <= 16 * 16:
+def _nets(n: int, height: int, side: int, on_cpu: bool) -> tuple[str, str]:
+    if on_cpu:
+        return "residual", "the most variety for the arithmetic of a CPU"
+    if n < MANY or min(height, side) < 32:
+        return "residual", f"under {MANY:,} images, or under 32 px, it keeps the most variety"
+    return "style", f"{MANY:,} images or more at 32 px and up on a GPU"
+
+
+def _width(nets: str, pixels: int, on_cpu: bool) -> tuple[int, str]:
+    if nets == "style" and not on_cpu:
+        return STYLE_GPU_WIDTH, "tensor cores are busy from there on"
+    if pixels <= 16 * 16:
         return 32, "up to 16 px every level is cheap"
-    return (24, "enough for 17 to 40 px") if height * side <= 40 * 40 else (16, "above 40 px width is what costs time")
+    return (24, "enough for 17 to 40 px") if pixels <= 40 * 40 else (16, "above 40 px width is what costs time")
 
 
-def _lr(height: int, side: int) -> tuple[float, str]:
-    if height * side <= 16 * 16:
+def _precision(nets: str, pixels: int, device: torch.device) -> tuple[str, str]:
+    """bf16 where the arithmetic is there in hardware, and large enough to wait for."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return "bf16", "twice as fast on this GPU; penalties, losses and averages stay fp32"
+    if device.type == "cpu" and pixels > 16 * 16 and nets != "dcgan" and _cpu_has_bf16():
+        return "bf16", "about twice as fast on this processor; penalties, losses and averages stay fp32"
+    return "fp32", "nothing is gained by less: small images, or no bf16 in hardware"
+
+
+def _cpu_has_bf16() -> bool:
+    can: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
+
+
+def _lr(nets: str, pixels: int) -> tuple[float, str]:
+    if nets in ("dcgan", "resnet"):
+        return 2e-4, "as published"
+    if nets == "style":
+        return 2.5e-3, "as published; its weights are scaled at run time"
+    if pixels <= 16 * 16:
         return 1.5e-3, "shallow networks bear large steps"
     return 5e-4, "deeper networks diverge at 1.5e-3"
+
+
+def _sampling(data: LabeledImages) -> tuple[str, str]:
+    ratio = int(data.counts.max()) / max(int(data.counts.min()), 1)
+    if ratio > UNBALANCED:
+        return "balanced", f"the largest class has {ratio:.0f} times the images of the smallest"
+    return "uniform", "classes are of about one size"
+
+
+def _ramp(data: LabeledImages) -> tuple[float, str]:
+    return 0.0, "labels count from the first step"
 
 
 def _policy(data: LabeledImages) -> tuple[str, str]:
@@ -115,16 +202,23 @@ def _policy(data: LabeledImages) -> tuple[str, str]:
     return "color,translation,cutout", "the policy of Zhao et al. 2020 for little data"
 
 
-def _augment_p(data: LabeledImages) -> tuple[float, str]:
-    """From 0.6 at a few hundred images, halving with every fourfold amount, to none above ten thousand."""
-    n = len(data)
-    p = 0.0 if n >= 10_000 else round(min(0.6, 0.6 * (250 / n) ** 0.5), 2)
-    return p, f"{n:,} images: the fewer there are, the sooner D knows them by heart"
+def _adapt(n: int, recipe: Recipe) -> tuple[str, str]:
+    if recipe.train.augment == "none" or recipe.train.augment_p is not None:
+        return "none", "its strength is given"
+    if n >= PLENTY:
+        return "none", f"{n:,} images are not learned by heart in one run"
+    return "held-out", "augmentation grows where D tells training images from held-out ones"
 
 
-def _steps(seconds: float, pixels: int, device: torch.device) -> tuple[int, str]:
-    if device.type != "cpu":
+def _augment_p(n: int, adapt: str) -> tuple[float, str]:
+    if adapt == "none":
+        return 0.0, f"{n:,} images are enough without"
+    return 0.0, "where adaptation starts"
+
+
+def _steps(seconds: float, pixels: int, on_cpu: bool) -> tuple[int, str]:
+    if not on_cpu:
         return 20_000, "about ten minutes on a GPU at 32 px"
     minutes = SMALL_MINUTES if pixels <= 16 * 16 else MINUTES
-    steps = min(max(int(minutes * 60 / seconds) // 100 * 100, 500), 10_000)
+    steps = min(max(int(minutes * 60 / seconds) // 100 * 100, FEWEST_STEPS), MOST_STEPS)
     return steps, f"about {steps * seconds / 60:.0f} minutes on two cores, from the networks' arithmetic"

@@ -56,7 +56,7 @@ class Data(Table):
 class Nets(Table):
     """Which pair of networks, and how large."""
 
-    name: Literal["residual", "resnet", "style", "dcgan"] = "residual"
+    name: Literal["residual", "resnet", "style", "dcgan"] | None = None
     width: Annotated[int, Field(ge=4, le=1024)] | None = None  # channels at the finest level
     z_dim: Annotated[int, Field(ge=1, le=4096)] = 64  # numbers in the latent vector
 
@@ -67,14 +67,14 @@ class Train(Table):
     steps: Count | None = None
     batch_size: Annotated[int, Field(ge=2, le=10**6)] | None = None
     checkpoint_every: Count | None = None  # steps; each checkpoint is also scored on validation
-    adversarial: Literal["relativistic", "nonsaturating", "hinge", "least_squares"] = "relativistic"
+    adversarial: Literal["relativistic", "nonsaturating", "hinge", "least_squares"] | None = None
     projection: bool = True  # D's score depends on the label (Miyato and Koyama 2018)
     class_head: Literal["none", "acgan", "reacgan", "adcgan"] = "adcgan"
     class_weight: NonNegative = 1.0  # weight of the class head's loss in both players
-    r1_gamma: NonNegative = 1.0  # penalty on D's gradient at real images
-    r2_gamma: NonNegative = 1.0  # the same at fakes
-    penalty_every: Count = 4  # steps from one penalty to the next
-    spectral_norm: bool = False  # every layer of D has norm 1 (Miyato et al. 2018)
+    r1_gamma: NonNegative | None = None  # penalty on D's gradient at real images
+    r2_gamma: NonNegative | None = None  # the same at fakes
+    penalty_every: Count | None = None  # steps from one penalty to the next
+    spectral_norm: bool | None = None  # every layer of D has norm 1 (Miyato et al. 2018)
     minibatch_std: bool = False  # D sees how much the features of a class vary within the batch
     ramp: Unit | None = None  # share of the run over which D's labels come in (Shahbazi et al. 2022)
     sampling: Literal["uniform", "balanced"] | None = None  # balanced: every class as often as any other
