@@ -42,8 +42,9 @@ def write_folder(root: Path, images: np.ndarray, classes: tuple[str, ...] = CLAS
 
 
 def learn_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Judge checkpoints in features that 20 updates learned, and take no process but this one."""
-    monkeypatch.setattr("ganaug.measures.features.default_steps", lambda n: 10)
+    """Judge checkpoints, and guess labels, by what 10 updates learned, and take no process but this one."""
+    for room in ("features", "selftraining"):
+        monkeypatch.setattr(f"ganaug.measures.{room}.default_steps", lambda n: 10)
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
 
 

@@ -20,10 +20,10 @@ from ganaug.errors import DivergedError
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Good and bad data, and a run with its corpus; nothing in it is ever changed."""
     root = tmp_path_factory.mktemp("world")
-    good = write_folder(root / "good", pictures(60))
+    good = write_folder(root / "good", pictures(240))  # so many that nothing is warned of
     write_folder(root / "fresh", pictures(30, seed=2))
     write_folder(root / "others", pictures(30, seed=3), ("ant", "bee", "cow"))
-    write_folder(root / "changed", pictures(60, seed=4))
+    write_folder(root / "changed", pictures(240, seed=4))
     write_folder(root / "one", pictures(4), ("ant",))
     write_folder(root / "mixed", pictures(6))
     write_folder(root / "mixed", pictures(1, size=(9, 11)), ("bee",))
@@ -103,7 +103,7 @@ TABLE = {
     "resume with other data": ("train {w}/changed -o {w}/run --resume", "the same training images", "changed"),
     "resume with another recipe": (RESUME + "--set nets.width=16", "nets.width = 8, got 16"),
     "resume with more steps": (RESUME + "--set train.steps=30", "train.steps = 20, got 30"),
-    "resume with another split": (RESUME + "--val 0.4", "the same training images"),
+    "resume with another split": (RESUME + "--val 0.3", "the same training images"),
     # generate and check
     "foreign folder": ("generate {w}/good -o {o} -n 6", "good must be a run folder or a generator folder"),
     "no model": ("generate {w}/nowhere -o {o} -n 6", "nowhere must be a run folder", "nothing there"),
@@ -195,7 +195,7 @@ def test_fewer_images_than_a_batch_shrink_it_and_say_so_once(
     learn_fast(monkeypatch)
     data = write_folder(tmp_path / "data", pictures(12))
     assert ganaug("train", data, "-o", tmp_path / "out", *TINY[:4], "--set", "train.batch_size=64") == 0
-    said = [line for line in capsys.readouterr().err.splitlines() if "batch" in line and "fewer" in line]
+    said = [line for line in capsys.readouterr().err.splitlines() if "fewer than a batch" in line]
     assert len(said) == 1 and "9" in said[0] and "64" in said[0]
 
 
@@ -207,6 +207,27 @@ def test_gray_among_colour_is_converted_and_said(
     write_folder(tmp_path / "data", pictures(3))  # in place of the first three
     assert ganaug("train", data, "-o", tmp_path / "out", *TINY) == 0
     assert "3 of 15 images are converted to 3 channel(s)" in capsys.readouterr().err
+
+
+def test_a_class_of_one_image_beside_one_of_a_thousand_goes_all_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learn_fast(monkeypatch)
+    images = np.random.default_rng(0).integers(0, 256, (1002, 8, 8), np.uint8)
+    np.savez(tmp_path / "data.npz", images=images, labels=np.arange(1002) // 1001, classes=["many", "one"])
+    assert ganaug("train", tmp_path / "data.npz", "-o", tmp_path / "run", *TINY) == 0
+    assert "'one' has one image: none is held out" in capsys.readouterr().err
+    assert ganaug("generate", tmp_path / "run", "-o", tmp_path / "corpus", "--per-class", 3, "-q") == 0
+    assert len(list((tmp_path / "corpus/one").glob("*.png"))) == 3
+
+
+def test_images_that_must_be_enlarged_are_warned_of_with_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_folder(write_folder(tmp_path, pictures(15)), pictures(3, size=(20, 20), seed=1), ("dog",))
+    assert ganaug("train", data, "-o", tmp_path / "run", "--dry-run", *TINY, "--set", "data.resolution=16") == 0
+    said = "15 of 18 images are smaller than 16 x 16 and are upsampled, the smallest from 8 x 8: no detail is gained"
+    assert said in capsys.readouterr().err
 
 
 def stop_with(error: BaseException) -> Any:

@@ -57,7 +57,8 @@ def test_train_on_the_shipped_digits(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert Synthesizer.load(tmp_path / "run", "cpu").classes == tuple("0123456789")
 
 
-def test_quiet_leaves_the_result_alone(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_leaves_the_result_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_folder(tmp_path / "data", pictures(240))  # so many that nothing is warned of
     assert ganaug("train", data, "-o", tmp_path / "run", "-q", *TINY) == 0
     out, err = capsys.readouterr()
     assert err == "" and out.count("\n") == 1

@@ -11,6 +11,7 @@ from rich.console import Console
 from shell import CLASSES, ganaug, pictures, tree, write_folder
 
 from ganaug.inspection import inspect, show
+from ganaug.recipe import load_recipe
 
 
 def text(facts: dict[str, Any], width: int = 100) -> str:
@@ -66,10 +67,10 @@ def test_every_planted_problem_is_on_the_page_with_its_file(messy: Path):
 
 
 def test_a_sound_set_has_no_problem_and_a_recipe_with_reasons_and_cost(tmp_path: Path):
-    facts = inspect(write_folder(tmp_path / "data", pictures(90)), device="cpu")
+    facts = inspect(write_folder(tmp_path / "data", pictures(240)), device="cpu")
     assert facts["problems"] == [] and facts["refused"] is None
-    assert facts["classes"] == [{"name": name, "images": 30} for name in CLASSES]
-    assert facts["sizes"] == [[[8, 8], 90]] and facts["modes"] == [["L", 90]]
+    assert facts["classes"] == [{"name": name, "images": 80} for name in CLASSES]
+    assert facts["sizes"] == [[[8, 8], 240]] and facts["modes"] == [["L", 240]]
     chosen = {choice["key"]: choice["why"] for choice in facts["choices"]}
     assert {"nets.width", "train.steps", "train.lr", "train.augment"} <= set(chosen) and all(chosen.values())
     cost = facts["cost"]
@@ -77,6 +78,14 @@ def test_a_sound_set_has_no_problem_and_a_recipe_with_reasons_and_cost(tmp_path:
     assert 0.5e9 < cost["memory"] < 1.5e9
     page = text(facts)
     assert "problems: none found" in page and "about " in page and page.count("█" * 28) == 3
+
+
+def test_scarce_classes_and_enlarged_images_are_on_the_page(tmp_path: Path):
+    data = write_folder(tmp_path / "data", pictures(60))
+    kinds = found(inspect(data, load_recipe("auto", ["data.resolution=16", "nets.width=4"]), device="cpu"))
+    assert kinds["classes of fewer than 50 training images"] == (3, ["ant: 16", "bee: 16", "cat: 16"], False)
+    assert kinds["smaller than data.resolution"][0] == 60
+    assert "smaller than data.resolution" not in found(inspect(data, device="cpu"))
 
 
 def test_the_page_fits_a_terminal(tmp_path: Path):

@@ -188,23 +188,24 @@ def said(caplog: pytest.LogCaptureFixture, data: LabeledImages, *settings: str) 
 
 
 def test_few_images_of_a_class_are_warned_of_in_one_line(caplog: pytest.LogCaptureFixture):
-    assert said(caplog, images([0] * 20 + [1] * 20)) == []
-    [line] = said(caplog, images([0] * 20 + [1] * 19))
+    assert said(caplog, images([0] * 63 + [1] * 63)) == []  # of which 50 are learned from
+    [line] = said(caplog, images([0] * 63 + [1] * 19))
     assert line == "'class 1' has under 20 images: the generator will know them by heart"
-    single, few = said(caplog, images([0] * 30 + [1] + [2] * 5 + [3, 4, 5, 6]))
+    single, few, scarce = said(caplog, images([0] * 63 + [1] + [2] * 5 + [3, 4, 5, 6] + [7] * 61 + [8] * 20))
     assert single.startswith("'class 1', 'class 3', 'class 4' and 2 more have one image: none is held out")
     assert few.startswith("'class 2' has under 20")
+    assert scarce.startswith("'class 7', 'class 8' have under 50 training images: ") and "2603.16134" in scarce
 
 
 def test_equal_images_and_labels_that_disagree_are_warned_of_in_one_line(caplog: pytest.LogCaptureFixture):
-    data = images([0] * 30 + [1] * 30)
+    data = images([0] * 70 + [1] * 70)
     within = replace(data, images=data.images.index_copy(0, torch.tensor([3]), data.images[5:6]))
     [line] = said(caplog, within)
     assert line == "1 image is there more than once (image 3 equals image 5), none of them in several classes"
-    across = replace(within, images=within.images.index_copy(0, torch.tensor([40, 41]), within.images[[7, 8]]))
+    across = replace(within, images=within.images.index_copy(0, torch.tensor([80, 81]), within.images[[7, 8]]))
     [line] = said(caplog, across)
     assert line.startswith("3 images are there more than once (image 3 equals image 5), ")
-    assert line.endswith("2 of them in several classes (image 7 equals image 40)")
+    assert line.endswith("2 of them in several classes (image 7 equals image 80)")
 
 
 def test_groups_that_were_not_loaded_are_not_taken_for_granted():
@@ -227,7 +228,7 @@ def film(root: Path, tracks: Sequence[str], per_class: int = 4, seed: int = 0) -
 def test_groups_on_both_sides_of_a_cut_of_the_users_own_are_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     settings = ["train.steps=10", "data.groups=(.+)_", "data.resolution=8"]
     recipe = load_recipe("auto", settings)
-    data = load(film(tmp_path / "train", "abc", 21), **dict(recipe.data))
+    data = load(film(tmp_path / "train", "abc", 60), **dict(recipe.data))
     val = film(tmp_path / "val", "cdb", 3, seed=1)
     with caplog.at_level(logging.WARNING, "ganaug"):
         todo = plan(data, recipe, val=val)

@@ -96,6 +96,7 @@ def train(
     recipe: RecipeName = None,
     set_: Settings = None,
     val: Val = None,
+    unlabeled: Annotated[str | None, typer.Option(help="Images without labels: DATA, or a folder of images.")] = None,
     resume: Resume = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the recipe with its reasons, and stop.")] = False,
     device: Device = "auto",
@@ -108,13 +109,21 @@ def train(
     """
     from ganaug.recipe import dump_recipe
     from ganaug.run import VAL_FRACTION, execute, plan, recorded_val
+    from ganaug.run.folder import recorded_init, recorded_unlabeled
 
     speak(logging.WARNING if quiet else logging.INFO)
     settings = [*(set_ or []), *([f"train.seed={seed}"] if seed is not None else [])]
     stored = out / "recipe.toml"
     chosen = recipe_of(str(stored) if resume and recipe is None and stored.is_file() else recipe, settings)
     cut = share_or_source(val) if val is not None else (resume and recorded_val(out)) or VAL_FRACTION
-    todo = plan(read(data, chosen), chosen, val=cut, device=device)
+    todo = plan(
+        read(data, chosen),
+        chosen,
+        val=cut,
+        device=device,
+        unlabeled=unlabeled if unlabeled is not None or not resume else recorded_unlabeled(out),
+        init=recorded_init(out) if resume else None,
+    )
     if dry_run:
         for line in (*todo.choices, todo.networks, "", dump_recipe(todo.recipe)):
             typer.echo(line)

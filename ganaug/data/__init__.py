@@ -10,6 +10,7 @@ from ganaug.data.overlap import monotonous as monotonous
 from ganaug.data.overlap import near_duplicates as near_duplicates
 from ganaug.data.overlap import shared as shared
 from ganaug.data.sources import load as load
+from ganaug.data.sources import scaled as scaled
 from ganaug.data.splits import first_per_class as first_per_class
 from ganaug.data.splits import hold_out as hold_out
 from ganaug.data.splits import listed as listed

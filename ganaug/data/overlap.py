@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -26,7 +27,7 @@ class Hashed(Protocol):
         """uint8 [N, C, H, W]."""
         ...
 
-    @property
+    @cached_property
     def hashes(self) -> list[str]:
         """sha256 of each image's shape and pixels, [N]."""
         ...

@@ -68,6 +68,11 @@ def load(
     return data if wanted == data.shape else decode(_as_listing(data), wanted[1:], wanted[0])
 
 
+def scaled(data: LabeledImages, size: tuple[int, int]) -> LabeledImages:
+    """The images at another (height, width) in px, pixel for pixel as `load` would read them with `resolution=size`."""
+    return data if data.shape[1:] == size else decode(_as_listing(data), size, data.shape[0])
+
+
 def list_pictures(source: str | Path, groups: str = "", *, labeled: bool = True) -> Listing:
     """What `load` would decode: the pictures of a set with their classes, in their own sizes and modes.
 

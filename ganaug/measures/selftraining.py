@@ -34,6 +34,7 @@ def guess_labels(
     held_out: tuple[Tensor, Tensor],
     *,
     num_classes: int,
+    steps: int | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> Guesses:
@@ -48,6 +49,7 @@ def guess_labels(
         unlabeled: uint8 [M, C, H, W].
         held_out: Validation images and labels, which are only counted on.
         num_classes: K.
+        steps: Optimiser updates of each classifier; None: as in the gain study.
         seed: Decides all.
         device: Where to train.
 
@@ -57,7 +59,7 @@ def guess_labels(
         >>> images[labels == 1] = 255
         >>> known, rest = slice(0, 20), slice(20, 40)
         >>> guesses = guess_labels(
-        ...     images[known], labels[known], images[rest], (images[rest], labels[rest]), num_classes=2
+        ...     *(images[known], labels[known], images[rest], (images[rest], labels[rest])), num_classes=2, steps=20
         ... )
         >>> bool((guesses.labels == labels[rest])[guesses.sure].all())
         True
@@ -70,7 +72,7 @@ def guess_labels(
             fit_classifier(
                 *(seen, named),
                 num_classes=num_classes,
-                steps=default_steps(len(seen)),
+                steps=steps or default_steps(len(seen)),
                 seed=MEMBERS * (ROUNDS * seed + turn) + member,
                 augment=AUGMENT,
                 device=device,

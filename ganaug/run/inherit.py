@@ -7,14 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ganaug.auto import Choice
 from ganaug.checkpoint import checkpoint_steps, folder_of, parse_tensors, read_listed, read_manifest
 from ganaug.conditioning import Discriminator
-from ganaug.data import LabeledImages, listed
+from ganaug.data import listed
 from ganaug.errors import ModelError
 from ganaug.nets.dcgan import DcganGenerator
-from ganaug.recipe import Recipe, validate
-from ganaug.synthesis.card import Architecture, Card, read_generator
+from ganaug.synthesis.card import Card, read_generator
 from ganaug.synthesis.synthesizer import generator_folder
 
 NAMED = 8  # classes in a sentence
@@ -51,79 +49,6 @@ class Share:
     def __str__(self) -> str:
         percent = 100 * self.numbers // max(self.of_numbers, 1)  # 100 where it is all, and only there
         return f"{self.tensors} of {self.of_tensors} tensors ({percent} % of the numbers)"
-
-
-@dataclass(frozen=True)
-class Ancestor:
-    """The model in `train.init`, as far as a plan must know it.
-
-    Attributes:
-        path: Where it lies; empty where there is none.
-        sha256: Of the generator's weights that the run starts from, or did when it began; empty where there is none.
-        card: What it says of itself; None where there is none, or it is not there any more.
-        fresh: Whether the run is yet to start from it.
-    """
-
-    path: str = ""
-    sha256: str = ""
-    card: Card | None = None
-    fresh: bool = False
-
-    @classmethod
-    def of(cls, recipe: Recipe, began: str | None) -> "Ancestor":
-        """The model that a recipe names; `began`: what a run that is past its start began with.
-
-        Raises:
-            ModelError: The run is yet to start, and there is no model, or a damaged one.
-        """
-        if not recipe.train.init:
-            return cls()
-        path = str(Path(recipe.train.init).expanduser().resolve())
-        try:
-            card, _ = read_ancestor(path)
-        except ModelError:
-            if began is None:
-                raise
-            return cls(path, began)
-        return cls(path, began or card.sha256, card, fresh=began is None)
-
-    def settled(self, recipe: Recipe) -> Recipe:
-        """The recipe with the model's whole path, and with its width where that is left open."""
-        if not self.path:
-            return recipe
-        tables = recipe.model_dump()
-        tables["train"]["init"] = self.path
-        if self.card and self.card.architecture.name == recipe.nets.name:
-            tables["nets"]["width"] = recipe.nets.width or self.card.architecture.width
-        return validate(tables, "train.init")
-
-    def choices(self, asked: Recipe, recipe: Recipe, data: LabeledImages) -> list[Choice]:
-        """What the model decided of what was not asked for, and what is reused in a run of the complete recipe.
-
-        Raises:
-            ModelError: Nothing of it fits.
-        """
-        if not self.fresh:
-            return []
-        nets, classes = recipe.nets, data.classes
-        wanted = Architecture(
-            name=nets.name, width=nets.width or 0, z_dim=nets.z_dim, shape=data.shape, classes=classes
-        )
-        with torch.device("meta"):
-            G = wanted.build()
-        same = asked.nets.width is None and self.card and self.card.architecture.name == nets.name
-        why = "; ".join(inherit(self.path, G, None, classes))
-        found = Choice("train.init", f"model:{self.sha256[:12]}", why)
-        return [Choice("nets.width", nets.width, "as in train.init"), found] if same else [found]
-
-    def cautions(self, fingerprint: str, val: str) -> Iterator[str]:
-        """What to say where the model learned from other images than these."""
-        known = self.card.provenance if self.card else {}
-        if self.fresh and (known.get("fingerprint"), known.get("splits", {}).get("val")) != (fingerprint, val):
-            yield (
-                f"train.init: whether images that {self.path} learned from are among the validation or test images "
-                "here cannot be known; if they are, results on those flatter"
-            )
 
 
 def read_ancestor(model: str | Path) -> tuple[Card, nn.Module]:

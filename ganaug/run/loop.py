@@ -9,7 +9,7 @@ from ganaug.data import Batches, LabeledImages, listed, load, monotonous
 from ganaug.errors import DivergedError, InterruptedRun
 from ganaug.files import sole_writer
 from ganaug.recipe import Recipe, load_recipe
-from ganaug.run.folder import RECIPE, export, make
+from ganaug.run.folder import RECIPE, export, make, recorded_init
 from ganaug.run.judge import COLLAPSED, Judge, Judgement
 from ganaug.run.meter import Clock, meter
 from ganaug.run.planning import VAL_FRACTION, Plan, Unlabeled, Val, plan
@@ -24,6 +24,7 @@ from ganaug.training import train as train_steps
 
 log = logging.getLogger("ganaug")
 WON = 0.98  # share of pairs that D ranks right, on the mean of a tenth of the run; healthy runs lie below 0.9
+EARLY = 200  # steps before which, as in the first third of a run, nothing is amiss if nothing is learned yet
 
 
 def train(
@@ -64,7 +65,9 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     if not isinstance(data, LabeledImages):
         data = load(data, **dict(recipe.data))
-    return execute(plan(data, recipe, val=val, device=device, unlabeled=unlabeled), Path(out), resume=resume, quiet=quiet)
+    began = recorded_init(Path(out)) if resume else None
+    todo = plan(data, recipe, val=val, device=device, unlabeled=unlabeled, init=began)
+    return execute(todo, Path(out), resume=resume, quiet=quiet)
 
 
 def execute(todo: Plan, out: Path, *, resume: bool = False, quiet: bool = False) -> Synthesizer:
@@ -109,7 +112,8 @@ def _finish(todo: Plan, out: Path, quiet: bool) -> Synthesizer:
                 report(state.step, status(progress, rate))
             if judgement:
                 keeper.scores.add(state.step, judgement)
-                warn(keeper, judgement)
+                if state.step >= max(EARLY, steps // 3):
+                    warn(keeper, judgement)
             if due or stopped:
                 keeper.keep(now_or_never=bool(stopped) or state.step == steps)
             if stopped:

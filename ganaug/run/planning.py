@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ganaug.auto import Choice, complete, pick_device
+from ganaug.auto import Choice, affordable, complete, pick_device
 from ganaug.data import (
     LabeledImages,
     UnlabeledImages,
@@ -22,14 +22,15 @@ from ganaug.data import (
     load_unlabeled,
     new_beside,
     require_disjoint,
+    scaled,
     straddling,
     without_labels,
 )
 from ganaug.diffaug import check_policy
 from ganaug.errors import DataError, RecipeError
 from ganaug.nets import describe, step_seconds
-from ganaug.recipe import Data, Recipe
-from ganaug.run.inherit import Ancestor
+from ganaug.recipe import Data, Recipe, validate
+from ganaug.run.ancestor import Ancestor
 
 log = logging.getLogger("ganaug")
 VAL_FRACTION = 0.2
@@ -125,22 +126,37 @@ def plan(
         )
     for caution in _cautions(data):
         log.warning("%s", caution)
+    recipe, data, smaller = _affordable(recipe, data, where)
     train, held_out, spec = split(data, val, recipe.data)
     for caution in _scarce(data, train):
         log.warning("%s", caution)
     extra = None if unlabeled is None else _beside(train, held_out, unlabeled, recipe.data)
     ancestor = Ancestor.of(recipe, init)
-    asked, recipe = recipe, ancestor.settled(recipe)
+    recipe, taken = ancestor.settled(recipe)
 
-    def seconds(width: int, batch_size: int) -> float:
-        return step_seconds(recipe.nets.name, train.shape, train.num_classes, width, recipe.nets.z_dim, batch_size)
+    def cost(name: str, width: int, batch_size: int, precision: str) -> float:
+        sizes = (train.shape, train.num_classes, width, recipe.nets.z_dim, batch_size)
+        return step_seconds(name, *sizes, precision=precision)
 
-    whole, choices = complete(recipe, train, where, seconds)
+    whole, choices = complete(recipe, train, where, cost, len(extra) if extra else 0)
     check_policy(whole.train.augment or "none")
-    choices = [*choices, *ancestor.choices(asked, whole, train)]
+    choices = [*smaller, *taken, *choices, *ancestor.fit(whole, train)]
     for caution in ancestor.cautions(data.fingerprint, held_out.fingerprint):
         log.warning("%s", caution)
     return Plan(train, held_out, whole, choices, where, spec, data.fingerprint, ancestor.sha256, extra)
+
+
+def _affordable(
+    recipe: Recipe, data: LabeledImages, device: torch.device
+) -> tuple[Recipe, LabeledImages, list[Choice]]:
+    """Recipe and images, brought to a size that the machine can bear where the user set none, and why."""
+    found = affordable(recipe, data.shape, device)
+    if found is None:
+        return recipe, data, []
+    size, why = found
+    tables = recipe.model_dump()
+    tables["data"]["resolution"] = size
+    return validate(tables, data.source), scaled(data, size), [Choice("data.resolution", size, why)]
 
 
 def split(data: LabeledImages, val: Val, settings: Data) -> tuple[LabeledImages, LabeledImages, dict[str, Any]]:

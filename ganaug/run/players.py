@@ -8,7 +8,8 @@ from ganaug.conditioning import CLASS_HEADS, Discriminator
 from ganaug.data import Batches, with_more
 from ganaug.losses import ADVERSARIAL
 from ganaug.measures.selftraining import Guesses, guess_labels
-from ganaug.nets import NETS
+from ganaug.nets import NETS, spectrally_normalised
+from ganaug.run.inherit import inherit
 from ganaug.run.planning import Plan
 from ganaug.synthesis import Architecture
 from ganaug.training import GanState, Objective
@@ -28,8 +29,6 @@ def build(todo: Plan) -> tuple[GanState, Objective]:
             trunk, K, projection=t.projection, class_head=head, minibatch_std=t.minibatch_std
         )
         if t.spectral_norm:
-            from ganaug.nets.spectral import spectrally_normalised
-
             D = spectrally_normalised(D)
     objective = Objective(
         adversarial=ADVERSARIAL[t.adversarial],
@@ -51,6 +50,18 @@ def build(todo: Plan) -> tuple[GanState, Objective]:
     if objective.bf16:  # the layout that its convolutions are fast in
         G, D = (player.to(memory_format=torch.channels_last) for player in (G, D))  # type: ignore[call-overload]
     return GanState.start(G.to(todo.device), D.to(todo.device), objective), objective
+
+
+def begin(todo: Plan, state: GanState) -> None:
+    """What a state at step 0 takes over from the model in `train.init`; said in the log.
+
+    Raises:
+        ModelError: The model is not there any more, or damaged.
+    """
+    if todo.init:
+        for line in inherit(todo.recipe.train.init, state.G, state.D, todo.train.classes):
+            log.info("%s", line)
+        state.G_ema.load_state_dict(state.G.state_dict())
 
 
 def streams(todo: Plan, guesses: Guesses | None = None) -> tuple[Batches, Batches]:

@@ -27,7 +27,7 @@ from ganaug.images import encode_png, grid
 from ganaug.recipe import Unit
 from ganaug.run.judge import Judgement
 from ganaug.run.planning import Plan
-from ganaug.run.players import architecture, build
+from ganaug.run.players import architecture, begin, build
 from ganaug.run.record import LOG, Record
 from ganaug.synthesis import Synthesizer
 from ganaug.training import GanState
@@ -110,7 +110,7 @@ class Keeper:
         """
         found = latest_checkpoint(out / "checkpoints")
         keeper = cls(todo, out, state, Scores(), Record(out / LOG))
-        keeper._fill(*found) if found else keeper.record.cut(0)
+        keeper._fill(*found) if found else keeper._begin()
         return keeper
 
     def keep(self, *, now_or_never: bool) -> None:
@@ -156,7 +156,7 @@ class Keeper:
         for step in self.kept():
             if step > due:  # or the run would be resumed there, and meet the same fault again
                 remove_checkpoint(root, step)
-        self._fill(due, payload) if payload else self.record.cut(0)
+        self._fill(due, payload) if payload else self._begin()
         self.state.faults = faults
 
     def kept(self) -> list[int]:
@@ -187,6 +187,11 @@ class Keeper:
             "state.json": json.dumps(numbers).encode(),
         }
         save_checkpoint(self.out / "checkpoints", state.step, payload, keep=(*best, *self._due()[-1:]))
+
+    def _begin(self) -> None:
+        """At step 0, with what is taken over from the model in `train.init`."""
+        begin(self.todo, self.state)
+        self.record.cut(0)
 
     def _fill(self, step: int, payload: dict[str, bytes]) -> None:
         state, where = self.state, folder_of(self.out / "checkpoints", step)

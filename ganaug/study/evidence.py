@@ -18,6 +18,7 @@ from ganaug.report.findings import part as part_of
 from ganaug.run import VAL_FRACTION, Val, recorded_val, split
 from ganaug.run.planning import like, straddling_groups
 from ganaug.study.overlap import MOST, settle
+from ganaug.study.seen import seen_besides
 from ganaug.synthesis import Synthesizer, is_model
 
 log = logging.getLogger("ganaug")
@@ -88,8 +89,9 @@ def gather(
     test = like(whole, test, settings)
     known = [whole, val] if isinstance(val, LabeledImages) else [whole]
     notes = [caution for data in known for caution in straddling_groups(data, test)]
-    settled = settle(test, known, drop=drop_overlap, learned=bool(models))
-    notes += settled.notes
+    seen, unsure = seen_besides(models, known, skip_bad=settings.skip_bad)
+    settled = settle(test, known, drop=drop_overlap, learned=bool(models), unlabeled=seen)
+    notes += [*settled.notes, *unsure]
     for note in notes:
         log.warning("%s", note)
     test, (whole, *rest) = settled.test, settled.known

@@ -1,12 +1,13 @@
 """What test images have in common with those that a study learns from: refused, or dropped from one side."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from ganaug.data import LabeledImages, near_duplicates, require_images, shared
+from ganaug.data import LabeledImages, UnlabeledImages, near_duplicates, require_images, shared
 from ganaug.errors import DataError
 
 log = logging.getLogger("ganaug")
@@ -33,7 +34,14 @@ class Settled:
     notes: list[str]
 
 
-def settle(test: LabeledImages, known: list[LabeledImages], *, drop: bool, learned: bool) -> Settled:
+def settle(
+    test: LabeledImages,
+    known: list[LabeledImages],
+    *,
+    drop: bool,
+    learned: bool,
+    unlabeled: Sequence[UnlabeledImages] = (),
+) -> Settled:
     """Look for test images among the known ones, name them in the log, and refuse or drop what must not be.
 
     Args:
@@ -42,12 +50,14 @@ def settle(test: LabeledImages, known: list[LabeledImages], *, drop: bool, learn
         drop: Whether images that are equal, or nearly, are dropped rather than refused.
         learned: Whether a generator has learned from the known ones already: test images are dropped then, for nothing
             else can undo it.
+        unlabeled: Images that a generator learned from without labels.
 
     Raises:
         DataError: An image is in both, or over 1 % of the test images have a near duplicate; or a class has no image
             once they are dropped.
     """
-    exact = _exact(test, known)
+    every = [*known, *unlabeled]
+    exact = _exact(test, every)
     _say(exact, "equals", SAID_EXACT)
     if exact and not drop:
         named = ", ".join(f"{pair.test_name} equals {pair.name}" for pair in exact[:NAMED])
@@ -55,7 +65,7 @@ def settle(test: LabeledImages, known: list[LabeledImages], *, drop: bool, learn
             f"{test.source}: images must not be among the training images, "
             f"got {len(exact)} that are ({named}); {WAY_ON}"
         )
-    near = _near(test, known)
+    near = _near(test, every)
     _say(near, "nearly equals", SAID_NEAR)
     images = len({pair.test for pair in near})
     share = images / len(test)
@@ -75,7 +85,7 @@ def settle(test: LabeledImages, known: list[LabeledImages], *, drop: bool, learn
 class Pair:
     """A test image and one that is learned from, as (set, index in it)."""
 
-    known: LabeledImages
+    known: LabeledImages | UnlabeledImages
     index: int
     tests: LabeledImages
     test: int
@@ -83,8 +93,9 @@ class Pair:
 
     @property
     def name(self) -> str:
-        """Of the image that is learned from."""
-        return self.known.names[self.index]
+        """Of the image that is learned from; where it has no label, with the set that it is from."""
+        name = self.known.names[self.index]
+        return name if isinstance(self.known, LabeledImages) else f"{name} of {self.known.source}"
 
     @property
     def test_name(self) -> str:
@@ -92,13 +103,13 @@ class Pair:
         return self.tests.names[self.test]
 
 
-def _exact(test: LabeledImages, known: list[LabeledImages]) -> list[Pair]:
+def _exact(test: LabeledImages, known: list[LabeledImages | UnlabeledImages]) -> list[Pair]:
     """One pair for each test image that is among the known ones."""
     first = {i: Pair(part, j, test, i) for part in reversed(known) for i, j in shared(test, part)}
     return [first[i] for i in sorted(first)]
 
 
-def _near(test: LabeledImages, known: list[LabeledImages]) -> list[Pair]:
+def _near(test: LabeledImages, known: list[LabeledImages | UnlabeledImages]) -> list[Pair]:
     """The near duplicates that are not equal, the most alike of each set first."""
     found = ((part, pair) for part in known for pair in near_duplicates(test, part))
     return [Pair(part, j, test, i, c) for part, (i, j, c) in found if test.hashes[i] != part.hashes[j]]
