@@ -16,7 +16,9 @@ class Standin:
         self.fail_after: int | None = None
         self.error: BaseException = RuntimeError("stopped")
 
-    def sample(self, labels: Any, seed: int = 0, indices: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def sample(
+        self, labels: Any, seed: int = 0, indices: Any = None, scale: float = 1.0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         indices = range(len(labels)) if indices is None else indices
         images = [self._image(int(y), seed, int(i)) for y, i in zip(labels, indices, strict=True)]
         self.rendered += len(images)

@@ -52,7 +52,7 @@ def test_train_on_the_shipped_digits(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert ganaug("train", "sklearn:digits", "-o", tmp_path / "run", *TINY) == 0
     out, err = capsys.readouterr()
     assert out.startswith(f"{tmp_path / 'run'}: done in ") and out.count("\n") == 1
-    assert "train.augment_p = 0.31: 959 images" in err  # why
+    assert "train.adapt = held-out: augmentation grows where" in err  # why
     assert "train 20 of 20, D " in err and "images/s" in err  # how far
     assert Synthesizer.load(tmp_path / "run", "cpu").classes == tuple("0123456789")
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+from ganaug.auto import OBJECTIVES
 from ganaug.conditioning import CLASS_HEADS, Discriminator
 from ganaug.diffaug import POLICIES, augment, check_policy
 from ganaug.errors import RecipeError
@@ -48,14 +49,10 @@ def discriminator(name: str, shape: tuple[int, int, int], projection: bool = Tru
 
 
 def choices(field: str, table: type) -> set[str]:
+    """What a key may be, whether or not it may also be left to auto."""
     annotation = table.model_fields[field].annotation  # type: ignore[attr-defined]
-    assert get_origin(annotation) is Literal
-    return set(get_args(annotation))
-
-
-def choices_or_none(field: str, table: type) -> set[str]:
-    named, nothing = get_args(table.model_fields[field].annotation)  # type: ignore[attr-defined]
-    assert nothing is type(None)
+    rows = [annotation, *get_args(annotation)]
+    (named,) = [row for row in rows if get_origin(row) is Literal]
     return set(get_args(named))
 
 
@@ -63,7 +60,8 @@ def test_a_recipe_may_name_exactly_the_rows_of_the_tables():
     assert choices("adversarial", Train) == set(ADVERSARIAL)
     assert choices("class_head", Train) == {"none", *CLASS_HEADS}
     assert choices("name", Nets) == set(NETS)
-    assert choices_or_none("adapt", Train) == {"none", *OVERFITTING}
+    assert choices("adapt", Train) == {"none", *OVERFITTING}
+    assert set(OBJECTIVES) == set(NETS)
     assert {f"{name}_gamma" for name in PENALTIES} <= set(Train.model_fields)
     assert {check_policy(part) for part in POLICIES} == set(POLICIES)
     with pytest.raises(RecipeError, match="'gaussian'"):

@@ -141,7 +141,9 @@ def test_d2d_ce_by_a_slow_formula():
     for n in range(N):
         own = math.exp(min(float((places[n] @ proxies[int(labels[n])]).detach()) - 0.98, 0) / 0.5)
         others = sum(
-            math.exp(max(float((places[n] @ places[m]).detach()) - 0.02, 0) / 0.5) for m in range(N) if labels[m] != labels[n]
+            math.exp(max(float((places[n] @ places[m]).detach()) - 0.02, 0) / 0.5)
+            for m in range(N)
+            if labels[m] != labels[n]
         )
         assert losses[n].item() == pytest.approx(-math.log(own / (own + others)))
 

@@ -92,7 +92,7 @@ def test_a_complete_run_needs_no_lock_and_no_permission(whole: Path) -> None:
 
 def stopping_at(batch: int, number: signal.Signals) -> type[Batches]:
     class Stopping(Batches):
-        def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
             if index == batch:
                 os.kill(os.getpid(), number)
             return super().__getitem__(index)
@@ -133,7 +133,7 @@ def test_what_faults_are_found_by_is_restored(tmp_path: Path, monkeypatch: pytes
 
 def test_a_second_signal_acts_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Impatient(Batches):
-        def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
             if index in (24, 25):
                 os.kill(os.getpid(), signal.SIGINT)
             return super().__getitem__(index)

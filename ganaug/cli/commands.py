@@ -144,6 +144,9 @@ def generate(
     per_class: Annotated[int | None, typer.Option(help="Images of each class.")] = None,
     counts: Annotated[Path | None, typer.Option(help="A JSON file: class name -> number of images.")] = None,
     balance: Annotated[str | None, typer.Option(help="DATA whose classes are filled to the largest.")] = None,
+    latent_scale: Annotated[
+        float, typer.Option(help="Below 1 images are more typical, beyond 1 more various; 1 is as in training.")
+    ] = 1.0,
     resume: Annotated[bool, typer.Option("--resume", help="Verify what is complete already.")] = False,
     device: Device = "auto",
     seed: Seed = 0,
@@ -163,7 +166,7 @@ def generate(
         def written(done: int, _: int) -> None:
             report(done, f"{done / (time.monotonic() - start):,.0f} images/s")
 
-        write_corpus(synth, out, wanted, seed, resume=resume, progress=written)
+        write_corpus(synth, out, wanted, seed, scale=latent_scale, resume=resume, progress=written)
     typer.echo(f"{out}: {sum(wanted):,} images of {len(wanted)} classes")
 
 

@@ -45,7 +45,7 @@ by a generative model. Written by ganaug {ganaug}.
 
 ## Origin
 
-- Generator: sha256 `{model}`, sampling seed {seed}.
+- Generator: sha256 `{model}`, sampling seed {seed}, latent scale {scale}.
 - Training data: fingerprint `{real_data}`.
 - Image `<class>/<index>.png` is a function of generator, seed, class and index alone; `manifest.jsonl` holds the sha256
   of each file and of its shape and pixels, `corpus.json` those of the manifest, this card and itself; `ganaug check`
@@ -62,7 +62,7 @@ by a generative model. Written by ganaug {ganaug}.
 """
 
 
-def describe(synth: "Synthesizer", counts: list[int], seed: int) -> dict[str, Any]:
+def describe(synth: "Synthesizer", counts: list[int], seed: int, scale: float = 1.0) -> dict[str, Any]:
     """The content of corpus.json, but for the sums of the manifest, the card and itself."""
     return {
         "schema": SCHEMA,
@@ -73,6 +73,7 @@ def describe(synth: "Synthesizer", counts: list[int], seed: int) -> dict[str, An
         "directories": directory_names(synth.classes),
         "class_to_idx": {name: label for label, name in enumerate(synth.classes)},
         "seed": seed,
+        "latent_scale": scale,
         "counts": counts,
         "real_data": synth.provenance.get("splits", {}).get("train"),
         "copies": "not checked",
@@ -94,6 +95,7 @@ def data_card(facts: dict[str, Any]) -> str:
         ganaug=facts["ganaug"],
         model=facts["model"],
         seed=facts["seed"],
+        scale=f"{facts['latent_scale']:g}",
         real_data=facts["real_data"] or "not recorded",
         copies=facts["copies"],
     )

@@ -39,6 +39,7 @@ class Facts(BaseModel):
     directories: list[str]
     class_to_idx: dict[str, int]
     seed: int
+    latent_scale: float = 1.0  # which older versions did not know
     counts: Annotated[list[Annotated[int, Field(ge=0, le=MOST)]], Field(min_length=1)]
     manifest_sha256: str
     card_sha256: str

@@ -32,6 +32,7 @@ def write_corpus(
     counts: Sequence[int],
     seed: int = 0,
     *,
+    scale: float = 1.0,
     resume: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
@@ -44,6 +45,7 @@ def write_corpus(
         out: The corpus folder; it must not exist yet, or be empty.
         counts: Images per class, 1 or more, [K].
         seed: The sampling seed.
+        scale: Of the latents, as `Synthesizer.sample` takes it.
         resume: Where `out` holds this very corpus already, verify it and change nothing.
         progress: Called with (images written, images in all).
 
@@ -61,7 +63,7 @@ def write_corpus(
         >>> write_corpus(synth, "corpus", counts=[500, 500])        # doctest: +SKIP
         PosixPath('corpus')
     """
-    out, facts = Path(out), describe(synth, _require_images(synth, counts), seed)
+    out, facts = Path(out), describe(synth, _require_images(synth, counts), seed, scale)
     if is_taken(out):
         return _verified(out, facts, resume)
     with new_folder(out) as folder:
@@ -97,7 +99,7 @@ def _verified(out: Path, facts: dict[str, Any], resume: bool) -> Path:
             f"{out}: the corpus must be whole, got {deviations[0]}{more}; remove it and generate it again"
         )
     there = json.loads(read_file(out / "corpus.json"))
-    other = [key for key in ("model", "classes", "counts", "seed") if there[key] != facts[key]]
+    other = [key for key in ("model", "classes", "counts", "seed", "latent_scale") if there.get(key) != facts[key]]
     if other:
         raise OutputError(
             f"{out}: the corpus there must be the one asked for, got another {other[0]}; choose another folder"
@@ -112,7 +114,7 @@ def _write_images(
     names, total, done = file_names(facts["counts"], facts["directories"]), sum(facts["counts"]), 0
     digest = hashlib.sha256()
     with (folder / "manifest.jsonl").open("wb") as manifest, Parallel(n_jobs=-1, prefer="threads") as parallel:
-        for chunk, images in render(synth, facts["counts"], facts["seed"]):
+        for chunk, images in render(synth, facts["counts"], facts["seed"], facts["latent_scale"]):
             blank = [Line.of(facts, *next(names)) for _ in chunk]
             lines: Any = parallel(
                 delayed(_write_image)(folder, line, image) for line, image in zip(blank, images, strict=True)

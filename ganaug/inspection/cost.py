@@ -22,17 +22,16 @@ def cost_of(todo: Plan) -> dict[str, Any]:
     Returns:
         `seconds` of all steps, `memory` in bytes at the peak, `steps`, the `device`, and how many steps were `tried`.
     """
-    nets, t, data = todo.recipe.nets, todo.recipe.train, todo.train
-    sizes = (nets.name, data.shape, data.num_classes, nets.width or 0, nets.z_dim, min(t.batch_size or 0, len(data)))
-    predicted, on_cpu = step_seconds(*sizes), todo.device.type == "cpu"
+    t, data, precision = todo.recipe.train, todo.train, todo.recipe.train.precision or "fp32"
+    predicted, on_cpu = step_seconds(*todo.sizes, precision), todo.device.type == "cpu"
     tried = _try(todo) if predicted < SLOW or not on_cpu else []
     each, steps = (min(tried) if tried else predicted), t.steps or 1
     return {
         "seconds": steps * each,
-        "memory": step_bytes(*sizes) + (LIBRARIES + data.images.nbytes) * on_cpu,
+        "memory": step_bytes(*todo.sizes, precision) + (LIBRARIES + data.images.nbytes) * on_cpu,
         "steps": steps,
         "device": str(todo.device),
-        "tried": len(tried) * t.penalty_every,
+        "tried": len(tried) * (t.penalty_every or 1),
     }
 
 

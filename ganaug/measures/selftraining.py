@@ -7,10 +7,10 @@ from torch import Tensor
 
 from ganaug.measures.classifier import default_steps, fit_classifier, probabilities
 
-ROUNDS = 2  # the first learns from given labels alone
+ROUNDS = 3  # the first learns from given labels alone
 MEMBERS = 3  # classifiers whose probabilities are averaged in each round
 SURE = 0.9  # probability from which a guess is learned from
-AUGMENT = "affine"
+AUGMENT = "shift"
 
 
 class Guesses(NamedTuple):

@@ -6,14 +6,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ganaug.nets.pairs import NETS, Shape
 
-CPU_RATE = 1.7e11  # FLOP/s that the convolutions of these networks reach on two cores
+CPU_RATE = {"fp32": 1.7e11, "bf16": 3.2e11}  # FLOP/s that the convolutions of these networks reach on two cores
 CPU_OVERHEAD = 0.015  # s a step, whatever its size
 ACTIVATIONS = 6  # times what one forward pass of D keeps, at the peak of a step with both penalties
 COPIES = 5, 4  # of the parameters of G and of D: weights, gradients, two moments, and G's average
 PASSES = 4, 9  # forward passes' worth of arithmetic of G and of D in a step, lazy penalties included
 
 
-def step_seconds(name: str, shape: Shape, num_classes: int, width: int, z_dim: int, batch_size: int) -> float:
+def step_seconds(
+    name: str, shape: Shape, num_classes: int, width: int, z_dim: int, batch_size: int, precision: str = "fp32"
+) -> float:
     """What one step may take on two CPU cores.
 
     >>> 0.01 < step_seconds("residual", (1, 8, 8), 10, 32, 64, batch_size=64) < 0.1
@@ -23,10 +25,12 @@ def step_seconds(name: str, shape: Shape, num_classes: int, width: int, z_dim: i
         G, D = NETS[name].generator(shape, num_classes, width, z_dim), NETS[name].trunk(shape, width)
         z, labels, images = torch.zeros(2, z_dim), torch.zeros(2, dtype=torch.int64), torch.zeros(2, *shape)
     flops = PASSES[0] * _flops(G, z, labels) + PASSES[1] * _flops(D, images)
-    return CPU_OVERHEAD + batch_size * flops / 2 / CPU_RATE
+    return CPU_OVERHEAD + batch_size * flops / 2 / CPU_RATE[precision]
 
 
-def step_bytes(name: str, shape: Shape, num_classes: int, width: int, z_dim: int, batch_size: int) -> int:
+def step_bytes(
+    name: str, shape: Shape, num_classes: int, width: int, z_dim: int, batch_size: int, precision: str = "fp32"
+) -> int:
     """What training may take at its peak beyond the images and the libraries, in bytes.
 
     >>> 1e7 < step_bytes("residual", (1, 8, 8), 10, 32, 64, batch_size=64) < 1e8
@@ -36,7 +40,7 @@ def step_bytes(name: str, shape: Shape, num_classes: int, width: int, z_dim: int
         G, D = NETS[name].generator(shape, num_classes, width, z_dim), NETS[name].trunk(shape, width)
         images = torch.zeros(batch_size, *shape, requires_grad=True)
     static = 4 * (COPIES[0] * _parameters(G) + COPIES[1] * _parameters(D))
-    return static + ACTIVATIONS * _kept(D, images)
+    return static + ACTIVATIONS * _kept(D, images) // (2 if precision == "bf16" else 1)
 
 
 def _kept(net: nn.Module, *inputs: torch.Tensor) -> int:
@@ -54,11 +58,23 @@ def _kept(net: nn.Module, *inputs: torch.Tensor) -> int:
     return sum(kept.values())
 
 
-def describe(name: str, shape: Shape, num_classes: int, width: int, z_dim: int) -> str:
-    """The networks' sizes in one line."""
+def describe(
+    name: str,
+    shape: Shape,
+    num_classes: int,
+    width: int,
+    z_dim: int,
+    batch_size: int | None = None,
+    precision: str = "fp32",
+) -> str:
+    """The networks' sizes in one line, and with a batch size what training them takes."""
     with torch.device("meta"):
         G, D = NETS[name].generator(shape, num_classes, width, z_dim), NETS[name].trunk(shape, width)
-    return f"{name} networks: generator {_parameters(G):,} parameters, discriminator {_parameters(D):,}"
+    sizes = f"{name} networks: generator {_parameters(G):,} parameters, discriminator {_parameters(D):,}"
+    if batch_size is None:
+        return sizes
+    needed = step_bytes(name, shape, num_classes, width, z_dim, batch_size, precision)
+    return f"{sizes}; a step of {batch_size} images takes about {needed / 1e9:.1g} GB beside the images"
 
 
 def _parameters(net: nn.Module) -> int:
@@ -66,6 +82,7 @@ def _parameters(net: nn.Module) -> int:
 
 
 def _flops(net: nn.Module, *inputs: torch.Tensor) -> int:
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    net.requires_grad_(False)  # what the counter hooks into would miss views of parameters
+    with FlopCounterMode(display=False) as counter:
         net(*inputs)
     return counter.get_total_flops()

@@ -23,7 +23,7 @@ def drawn(layer: nn.Module) -> nn.Module:
         if isinstance(weights, nn.Conv2d | nn.Linear):
             around_relu = isinstance(weights, nn.Conv2d) and weights.kernel_size != (1, 1)
             nn.init.xavier_uniform_(weights.weight, gain=math.sqrt(2) if around_relu else 1.0)
-            nn.init.zeros_(weights.bias)
+            nn.init.zeros_(weights.bias)  # type: ignore[arg-type]
     return layer
 
 

@@ -1,4 +1,4 @@
-"""A StyleGAN2-type pair (Karras et al. 2020, arXiv:1912.04958), conditional as in Karras et al. 2020 (arXiv:2006.06676).
+"""A StyleGAN2-type pair (Karras et al. 2020, arXiv:1912.04958), conditional as in ADA (Karras 2020, arXiv:2006.06676).
 
 What differs from the papers: G upsamples after a convolution and D averages before one, bilinearly and over pairs; the
 noise is a function of z; the mapping network is as wide as the coarsest features and has two layers, as for CIFAR-10
@@ -171,7 +171,7 @@ class StyleGenerator(nn.Module):
             w = torch.lerp(self._centres(labels).to(w.dtype), w, scale)
         x = self.first(self.start.expand(len(z), -1, -1, -1), w, z)
         image = self.colours[0](x, w).float()
-        for (widening, layer), colour in zip(self.blocks, self.colours[1:], strict=True):
+        for (widening, layer), colour in zip(self.blocks, self.colours[1:], strict=True):  # type: ignore[misc]
             x = layer(widening(x, w, z), w, z)
             image = double(image) + colour(x, w).float()
         return crop(image + self.bias, *self.shape[1:])

@@ -80,7 +80,13 @@ class Judge:
         """Share of the validation images that a classifier of these synthetic images gets wrong."""
         val, seed = self.todo.val, self.todo.recipe.train.seed
         probe = fit_classifier(
-            images, labels, num_classes=val.num_classes, steps=PROBE, seed=seed, augment="affine", device=self.todo.device
+            images,
+            labels,
+            num_classes=val.num_classes,
+            steps=PROBE,
+            seed=seed,
+            augment="shift",
+            device=self.todo.device,
         )
         return 1 - accuracy(probe, val.images, val.labels)
 

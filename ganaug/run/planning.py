@@ -78,8 +78,13 @@ class Plan:
     @property
     def networks(self) -> str:
         """The networks' sizes in one line."""
-        nets = self.recipe.nets
-        return describe(nets.name, self.train.shape, self.train.num_classes, nets.width or 0, nets.z_dim)
+        return describe(*self.sizes, precision=self.recipe.train.precision or "fp32")
+
+    @property
+    def sizes(self) -> tuple[str, tuple[int, int, int], int, int, int, int]:
+        """What the cost of a step depends on, as `ganaug.nets` asks for it."""
+        nets, batch = self.recipe.nets, min(self.recipe.train.batch_size or 0, len(self.train))
+        return nets.name or "", self.train.shape, self.train.num_classes, nets.width or 0, nets.z_dim, batch
 
     def sources(self) -> dict[str, Any]:
         """Where images and weights came from, for the run folder alone."""

@@ -20,22 +20,20 @@ log = logging.getLogger("ganaug")
 def build(todo: Plan) -> tuple[GanState, Objective]:
     """Networks and optimisers at step 0, their weights drawn from the recipe's seed."""
     nets, t, K = todo.recipe.nets, todo.recipe.train, todo.train.num_classes
-    head, pair, width = CLASS_HEADS.get(t.class_head), NETS[nets.name], nets.width or 0
+    head, pair, width = CLASS_HEADS.get(t.class_head), NETS[nets.name or ""], nets.width or 0
     with torch.random.fork_rng(devices=[]):  # torch's initialisers know only the global generator
         torch.manual_seed(t.seed)
         G = pair.generator(todo.train.shape, K, width, nets.z_dim)
         trunk = pair.trunk(todo.train.shape, width)
-        D = Discriminator(
-            trunk, K, projection=t.projection, class_head=head, minibatch_std=t.minibatch_std
-        )
+        D = Discriminator(trunk, K, projection=t.projection, class_head=head, minibatch_std=t.minibatch_std)
         if t.spectral_norm:
-            D = spectrally_normalised(D)
+            spectrally_normalised(D)
     objective = Objective(
-        adversarial=ADVERSARIAL[t.adversarial],
+        adversarial=ADVERSARIAL[t.adversarial or ""],
         class_head=head,
         class_weight=t.class_weight,
-        gammas={"r1": t.r1_gamma, "r2": t.r2_gamma},
-        penalty_every=t.penalty_every,
+        gammas={"r1": t.r1_gamma or 0.0, "r2": t.r2_gamma or 0.0},
+        penalty_every=t.penalty_every or 1,
         ramp=t.ramp or 0.0,
         policy=t.augment or "none",
         augment_p=t.augment_p or 0.0,
@@ -48,7 +46,8 @@ def build(todo: Plan) -> tuple[GanState, Objective]:
         seed=t.seed,
     )
     if objective.bf16:  # the layout that its convolutions are fast in
-        G, D = (player.to(memory_format=torch.channels_last) for player in (G, D))  # type: ignore[call-overload]
+        for player in (G, D):
+            player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return GanState.start(G.to(todo.device), D.to(todo.device), objective), objective
 
 
@@ -74,9 +73,7 @@ def streams(todo: Plan, guesses: Guesses | None = None) -> tuple[Batches, Batche
     if todo.unlabeled and guesses:
         data = with_more(data, todo.unlabeled, guesses.labels)
         trust = torch.cat([torch.ones(len(todo.train)), t.unlabeled_weight * guesses.sure])
-    batches = Batches(
-        data, t.batch_size or 0, t.seed, todo.device, balanced=t.sampling == "balanced", trust=trust
-    )
+    batches = Batches(data, t.batch_size or 0, t.seed, todo.device, balanced=t.sampling == "balanced", trust=trust)
     return batches, Batches(todo.val, min(batches.size, len(todo.val)), t.seed, todo.device)
 
 
@@ -102,7 +99,7 @@ def guess(todo: Plan) -> Guesses | None:
 
 def architecture(todo: Plan) -> Architecture:
     """What the run's generator is made of."""
-    nets = todo.recipe.nets
+    nets, data = todo.recipe.nets, todo.train
     return Architecture(
-        name=nets.name, width=nets.width or 0, z_dim=nets.z_dim, shape=todo.train.shape, classes=todo.train.classes
+        name=nets.name or "", width=nets.width or 0, z_dim=nets.z_dim, shape=data.shape, classes=data.classes
     )

@@ -28,7 +28,9 @@ class Record:
     def __init__(self, path: Path):
         self.path, self.waiting = path, b""
 
-    def add(self, progress: Progress, seconds: float, images_per_second: float, judgement: Judgement | None = None) -> None:
+    def add(
+        self, progress: Progress, seconds: float, images_per_second: float, judgement: Judgement | None = None
+    ) -> None:
         """Append one line, or keep it for later where the disk is full."""
         line = {
             "step": progress.step,

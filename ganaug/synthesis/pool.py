@@ -120,14 +120,14 @@ class Pool:
 
 
 def render(
-    synth: Synthesizer, counts: Sequence[int], seed: int = 0
+    synth: Synthesizer, counts: Sequence[int], seed: int = 0, scale: float = 1.0
 ) -> Iterator[tuple[list[tuple[int, int]], np.ndarray]]:
     """Yield chunks of constant memory: the (label, index) of each image, and uint8 [n, C, H, W], class by class."""
     size = int(np.clip(CHUNK_BYTES // math.prod(synth.shape), *CHUNK_IMAGES))
     stream = ((label, index) for label, n in enumerate(counts) for index in range(n))
     while chunk := list(islice(stream, size)):
         labels, indices = ([*column] for column in zip(*chunk, strict=True))
-        images, _ = synth.sample(labels, seed=seed, indices=indices)
+        images, _ = synth.sample(labels, seed=seed, indices=indices, scale=scale)
         yield chunk, images.cpu().numpy()
 
 

@@ -22,6 +22,7 @@ from ganaug.synthesis.card import CARD, WEIGHTS, Architecture, Card, Probes, rea
 BATCH = 32  # every image is rendered in a batch of this size, so its pixels never depend on how many were asked for
 PROBES = 8
 LIVE_MAPS = 2  # feature maps at the finest level that are alive at a time, at least
+WIDEST_SCALE = 4.0  # of latents; images fall apart long before
 TOLERANCE = 1.0  # mean difference, in steps of 1/255, between a probe and its stored picture
 
 
@@ -63,7 +64,11 @@ class Synthesizer:
         return self.architecture.shape
 
     def sample(
-        self, labels: Sequence[int] | Tensor, seed: int = 0, indices: Sequence[int] | Tensor | None = None
+        self,
+        labels: Sequence[int] | Tensor,
+        seed: int = 0,
+        indices: Sequence[int] | Tensor | None = None,
+        scale: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
         """Render one image per label.
 
@@ -71,12 +76,16 @@ class Synthesizer:
             labels: Class numbers in [0, K), [N].
             seed: Chooses one of 2^64 endless sequences of images per class.
             indices: Position of each image in the sequence of its class, [N]; None counts 0, 1, 2, ...
+            scale: How far latents lie from their centre, as a multiple of where they lay in training, in [0, 4]:
+                below 1 images are more typical and less various (truncation: Marchesi 2017, arXiv:1706.00082), beyond 1
+                the other way round (expansion: Lampis et al. 2023, arXiv:2305.10118).
 
         Returns:
             uint8 images [N, C, H, W] and int64 labels [N], on the CPU.
 
         Raises:
-            DataError: A label is unknown, or `indices` is not one number of 0 or more per label.
+            DataError: A label is unknown, `indices` is not one number of 0 or more per label, or `scale` is out of
+                range.
         """
         labels = torch.as_tensor(labels, dtype=torch.int64).cpu()
         self._require_labels(labels)
@@ -88,10 +97,12 @@ class Synthesizer:
             )
         if len(index) and int(index.min()) < 0:
             raise DataError(f"indices must be 0 or more, got {int(index.min())}; every sequence begins at 0")
+        if not 0 <= scale <= WIDEST_SCALE:
+            raise DataError(f"the latent scale must lie in [0, {WIDEST_SCALE:g}], got {scale}; 1 is as in training")
         images = torch.empty(len(labels), *self.shape, dtype=torch.uint8)
         for start in range(0, len(labels), BATCH):
             part = slice(start, start + BATCH)
-            images[part] = self._render(labels[part], seed, index[part])
+            images[part] = self._render(labels[part], seed, index[part], scale)
         return images, labels
 
     def save(self, folder: Path) -> None:
@@ -134,14 +145,14 @@ class Synthesizer:
                 f"the classes are {list(self.classes)[:8]}"
             )
 
-    def _render(self, labels: Tensor, seed: int, indices: Tensor) -> Tensor:
+    def _render(self, labels: Tensor, seed: int, indices: Tensor, scale: float) -> Tensor:
         """At most BATCH images, padded to exactly BATCH."""
         n = len(labels)
         z = torch.zeros(BATCH, self.architecture.z_dim)
         z[:n] = latents(self.architecture.z_dim, seed, labels, indices)
         padded = torch.cat([labels, labels.new_zeros(BATCH - n)])
         with torch.inference_mode():
-            return to_uint8(self.G(z.to(self.device), padded.to(self.device)))[:n].cpu()
+            return to_uint8(self.G(z.to(self.device), padded.to(self.device), scale))[:n].cpu()
 
     def _probes(self) -> Probes:
         labels = tuple(i % len(self.classes) for i in range(PROBES))

@@ -66,10 +66,7 @@ def adapt(
         fake = state.G_ema(sample_latents(state.G, len(labels), rng), labels).float()
         rows = ((train, labels, trust), (unseen, others, sure), (fake, labels, trust))
         r = heuristic.r(
-            *(
-                state.D(augment(images, objective.policy, state.augment_p, rng), *said).logits
-                for images, *said in rows
-            )
+            *(state.D(augment(images, objective.policy, state.augment_p, rng), *said).logits for images, *said in rows)
         )
     state.D.train()
     notch = share / SWEEP if r > heuristic.target else -share / SWEEP
