@@ -241,7 +241,8 @@ def test_real_and_fake_are_not_compared_with_each_other_in_one_pass():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         trunk = NETS["residual"].trunk((1, 8, 8), WIDTH)
-        D = awake(Discriminator(trunk, K, projection=True, class_head=None, minibatch_std=True))
+        D = Discriminator(trunk, K, projection=True, class_head=None, minibatch_std=True)
+    awake(D)
     real, fake = torch.randn(2, 6, 1, 8, 8, generator=seeded())
     labels, trust = torch.arange(6) % K, torch.ones(6)
     for together, alone in zip(D.judge(real, fake, labels, trust), (D(real, labels), D(fake, labels)), strict=True):

@@ -207,8 +207,7 @@ def test_spectral_norm_divides_by_the_largest_singular_value():
             layer.weight *= 7
         expected = layer.weight / torch.linalg.svdvals(layer.weight.flatten(1))[0]
         spectrally_normalised(layer).train()
-        for _ in range(100):
-            last = layer.weight
+        *_, last = (layer.weight for _ in range(100))
         assert torch.allclose(last, expected, atol=1e-4)
 
 
@@ -233,8 +232,8 @@ def test_spectral_norm_is_the_same_in_half_precision_and_after_copies_and_bytes(
     assert torch.equal(copied(x), images) and torch.equal(loaded(x), images)
     halved = copy.deepcopy(net)
     with torch.autocast("cpu", torch.bfloat16):
-        halved(x), net[0].weight
-        assert halved[0].weight.dtype == torch.float32
+        assert halved(x).dtype == torch.bfloat16 and net[0].weight.dtype == torch.float32  # type: ignore[index]
+        assert halved[0].weight.dtype == torch.float32  # type: ignore[index]
     net(x)
     assert dump_module(halved) != dump_module(copied)
     assert all(torch.equal(a, b) for a, b in zip(halved.buffers(), net.buffers(), strict=True))
@@ -242,12 +241,12 @@ def test_spectral_norm_is_the_same_in_half_precision_and_after_copies_and_bytes(
 
 def test_spectral_norm_can_be_differentiated_twice_and_built_without_memory():
     layer = spectrally_normalised(nn.Linear(4, 3)).double().eval()
-    weight = layer.parametrizations.weight.original  # type: ignore[union-attr]
+    weight = layer.parametrizations.weight.original  # type: ignore
 
     def output(weight: Tensor, x: Tensor) -> Tensor:
-        return x @ layer.parametrizations.weight[0](weight).T  # type: ignore[union-attr,index]
+        return x @ layer.parametrizations.weight[0](weight).T  # type: ignore
 
-    inputs = weight.detach().clone().requires_grad_(), torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
+    inputs = weight.detach().clone().requires_grad_(), torch.randn(2, 4, dtype=torch.float64, requires_grad=True)  # type: ignore
     assert torch.autograd.gradcheck(output, inputs) and torch.autograd.gradgradcheck(output, inputs)
     with torch.device("meta"):
         assert spectrally_normalised(nn.Linear(4, 3))(torch.zeros(2, 4)).is_meta
@@ -288,11 +287,11 @@ def test_noise_is_a_function_of_z_with_unit_variance_that_hardly_repeats():
 
 def test_the_style_scale_moves_w_along_the_line_through_the_mean_of_the_class():
     G, (z, labels) = generator("style"), latents()
-    inner, middle, outer = (G._centres(labels).lerp(G.mapping(z, labels), s) for s in (0.0, 1.0, 2.0))
+    inner, middle, outer = (G._centres(labels).lerp(G.mapping(z, labels), s) for s in (0.0, 1.0, 2.0))  # type: ignore
     assert torch.allclose(inner + outer, 2 * middle, atol=1e-5)
     assert torch.equal(inner[0], inner[3]) and not torch.allclose(inner[0], inner[1])
     many = torch.randn(20_000, Z, generator=seeded(5))
-    difference = G.mapping(many, torch.zeros(20_000).long()).mean(0) - inner[0]
+    difference = G.mapping(many, torch.zeros(20_000).long()).mean(0) - inner[0]  # type: ignore
     assert difference.norm() < 0.1 * inner[0].norm()
 
 
@@ -304,7 +303,7 @@ def test_scaling_multiplies_z_where_there_is_no_mapping_network():
 
 def test_resnet_features_are_sums_over_positions():
     T = trunk("resnet", (1, 16, 16)).eval()
-    rising = torch.relu(T.blocks(torch.randn(2, 1, 16, 16, generator=seeded())))
+    rising = torch.relu(T.blocks(torch.randn(2, 1, 16, 16, generator=seeded())))  # type: ignore
     assert rising.shape[2:] == (4, 4)
     assert torch.allclose(T(torch.randn(2, 1, 16, 16, generator=seeded())), 16 * rising.mean((2, 3)), atol=1e-4)
 

@@ -64,10 +64,10 @@ def guess_labels(
         >>> bool((guesses.labels == labels[rest])[guesses.sure].all())
         True
     """
-    seen, named = images, labels
-    unseen = torch.cat([unlabeled, held_out[0]])
-    likely = torch.zeros(len(unseen), num_classes)
-    for turn in range(ROUNDS):
+    unseen, n = torch.cat([unlabeled, held_out[0]]), len(unlabeled)
+
+    def vote(turn: int, seen: Tensor, named: Tensor) -> Tensor:
+        """What classifiers of `seen` say of all others, [M + V, K]."""
         members = (
             fit_classifier(
                 *(seen, named),
@@ -79,15 +79,23 @@ def guess_labels(
             )
             for member in range(MEMBERS)
         )
-        likely = torch.stack([probabilities(model, unseen) for model in members]).mean(0)
-        confidence, guessed = likely[: len(unlabeled)].max(1)
-        sure = confidence >= SURE
-        seen, named = torch.cat([images, unlabeled[sure]]), torch.cat([labels, guessed[sure]])
-    return Guesses(guessed, sure, _validated(likely[len(unlabeled) :], held_out[1]))
+        return torch.stack([probabilities(model, unseen) for model in members]).mean(0)
+
+    likely = vote(0, images, labels)
+    for turn in range(1, ROUNDS):
+        guessed, sure = confident(likely[:n])
+        likely = vote(turn, torch.cat([images, unlabeled[sure]]), torch.cat([labels, guessed[sure]]))
+    guessed, sure = confident(likely[n:])
+    right = (guessed == held_out[1])[sure].double()
+    validated = float(sure.double().mean()), float(right.mean()) if len(right) else 0.0
+    return Guesses(*confident(likely[:n]), validated)
 
 
-def _validated(likely: Tensor, labels: Tensor) -> tuple[float, float]:
-    confidence, guessed = likely.max(1)
-    sure = confidence >= SURE
-    right = (guessed == labels)[sure].double()
-    return float(sure.double().mean()), float(right.mean()) if len(right) else 0.0
+def confident(likely: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest class of each row of probabilities [N, K], int64 [N], and whether it is likely enough, bool [N].
+
+    >>> [x.tolist() for x in confident(torch.tensor([[0.95, 0.05], [0.4, 0.6]]))]
+    [[0, 1], [True, False]]
+    """
+    highest, guessed = likely.max(1)
+    return guessed, highest >= SURE
