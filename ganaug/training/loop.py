@@ -12,6 +12,8 @@ from ganaug.training.state import GanState, Objective
 from ganaug.training.steps import discriminator_step, ema_beta, generator_step, update_ema
 from ganaug.training.watch import Taken, norms, player_sizes, watch
 
+WARM_UP = 0.05  # share of the run in which the rate rises
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -46,7 +48,8 @@ def train(
     while state.step < steps:
         draw, progress = state.draw(steps), state.step / steps
         rng = Generator(batches.device).manual_seed(mix(objective.seed, draw))
-        set_lr(state, objective.lr * cosine(progress, objective.final_lr) / 2 ** len(state.faults))
+        rate = warm_up(state.step, steps) * cosine(progress, objective.final_lr)
+        set_lr(state, objective.lr * rate / 2 ** len(state.faults))
         (images, labels, trust), others = batches[2 * draw], batches[2 * draw + 1]
         believed = label_weight(progress, objective.ramp)
         d_losses = discriminator_step(state, images, labels, believed * trust, objective, rng)
@@ -61,6 +64,15 @@ def train(
             losses |= watch(state, batches, taken)
             taken.clear()
             yield Progress(state.step, dict(losses))
+
+
+def warm_up(step: int, steps: int) -> float:
+    """From nearly 0 to 1 in a line: the first steps of Adam are its largest, and may drive a tanh to where no gradient is.
+
+    >>> [warm_up(step, 200) for step in (0, 4, 9, 100)]
+    [0.1, 0.5, 1.0, 1.0]
+    """
+    return min(1.0, (step + 1) / (WARM_UP * steps))
 
 
 def cosine(progress: float, final: float) -> float:

@@ -1,0 +1,99 @@
+"""Augmentation follows overfitting: it grows where D knows the training images by heart, falls where it does not."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_run import noise
+from torch import Generator, Tensor, nn
+
+from ganaug.conditioning import Verdict
+from ganaug.data import Batches, LabeledImages
+from ganaug.recipe import load_recipe
+from ganaug.run import plan
+from ganaug.run.players import build
+from ganaug.training import OVERFITTING
+from ganaug.training.adapt import MOST, SWEEP, adapt
+from ganaug.training.state import GanState, Objective
+
+CPU = torch.device("cpu")
+
+
+class Knows(nn.Module):
+    """A D that gives some images a high score, all others a middling one, and what G draws a low one."""
+
+    def __init__(self, images: Tensor):
+        super().__init__()
+        self.known = {image.numpy().tobytes() for image in images}
+
+    def forward(self, images: Tensor, labels: Tensor, trust: Tensor) -> Verdict:
+        pixels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        real = images.flatten(1).abs().amax(1) > 1e-6  # G draws plain grey
+        known = torch.tensor([image.numpy().tobytes() in self.known for image in pixels])
+        return Verdict(torch.where(known, 3.0, torch.where(real, 0.0, -1.0)), images)
+
+
+class Grey(nn.Module):
+    z_dim, num_classes = 8, 3
+
+    def forward(self, z: Tensor, labels: Tensor, scale: float = 1.0) -> Tensor:
+        return torch.zeros(len(z), 1, 8, 8)
+
+
+def setting(kind: str, known: str) -> tuple[GanState, Objective, Batches, Batches]:
+    train, held_out = noise(60, seed=1), noise(60, seed=2)
+    todo = plan(noise(), load_recipe("auto", ["train.steps=10", "nets.width=4", f"train.adapt={kind}"]), device="cpu")
+    state, objective = build(todo)
+    everything = LabeledImages(
+        torch.cat([train.images, held_out.images]),
+        torch.cat([train.labels, held_out.labels]),
+        train.classes,
+        ("",) * 120,
+    )
+    D = Knows({"training images": train, "real images": everything, "nothing": noise(3, seed=9)}[known].images)
+    fake = replace(state, D=D, G_ema=Grey(), augment_p=0.4)  # type: ignore[arg-type]
+    no_change = replace(objective, policy="none")
+    return fake, no_change, *(Batches(data, 30, 0, CPU) for data in (train, held_out))
+
+
+@pytest.mark.parametrize(
+    ("kind", "known", "direction"),
+    [
+        ("held-out", "training images", 1),
+        ("held-out", "real images", -1),
+        ("held-out", "nothing", -1),
+        ("train", "training images", 1),
+        ("train", "real images", 1),
+    ],
+)
+def test_one_notch_up_where_d_overfits_and_down_where_it_does_not(kind: str, known: str, direction: int):
+    state, objective, batches, held_out = setting(kind, known)
+    said = adapt(state, batches, held_out, objective, 0.01, Generator().manual_seed(0))
+    assert state.augment_p == pytest.approx(0.4 + direction * 0.01 / SWEEP)
+    assert float(said["watch/augment_p"]) == pytest.approx(state.augment_p)
+    assert (float(said["watch/overfitting"]) > OVERFITTING[kind].target) == (direction > 0)
+
+
+def test_the_share_stays_between_none_and_the_most_that_does_not_leak():
+    for known, end in (("training images", MOST), ("nothing", 0.0)):
+        state, objective, batches, held_out = setting("held-out", known)
+        for i in range(50):
+            adapt(state, batches, held_out, objective, 0.01, Generator().manual_seed(i))
+        assert state.augment_p == end
+
+
+def test_looking_at_held_out_images_changes_no_weight_and_no_statistic():
+    todo = plan(
+        noise(), load_recipe("auto", ["train.steps=10", "nets.name=dcgan", "train.adapt=held-out"]), device="cpu"
+    )
+    state, objective = build(todo)
+    before = [tensor.clone() for tensor in tensors(state)]
+    data = Batches(todo.train, 8, 0, CPU), Batches(todo.val, 8, 0, CPU)
+    adapt(state, *data, objective, 0.1, Generator().manual_seed(0))
+    assert all(torch.equal(a, b) for a, b in zip(before, tensors(state), strict=True)) and state.D.training
+
+
+def tensors(state: GanState) -> Iterator[Tensor]:
+    for module in (state.G, state.D, state.G_ema):
+        yield from module.state_dict().values()
