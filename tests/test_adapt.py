@@ -46,15 +46,14 @@ def setting(kind: str, known: str) -> tuple[GanState, Objective, Batches, Batche
     todo = plan(noise(), load_recipe("auto", ["train.steps=10", "nets.width=4", f"train.adapt={kind}"]), device="cpu")
     state, objective = build(todo)
     everything = LabeledImages(
-        torch.cat([train.images, held_out.images]),
-        torch.cat([train.labels, held_out.labels]),
-        train.classes,
-        ("",) * 120,
+        *(torch.cat([getattr(train, part), getattr(held_out, part)]) for part in ("images", "labels")),
+        classes=train.classes,
+        names=("",) * 120,
     )
     D = Knows({"training images": train, "real images": everything, "nothing": noise(3, seed=9)}[known].images)
     fake = replace(state, D=D, G_ema=Grey(), augment_p=0.4)  # type: ignore[arg-type]
     no_change = replace(objective, policy="none")
-    return fake, no_change, *(Batches(data, 30, 0, CPU) for data in (train, held_out))
+    return fake, no_change, Batches(train, 30, 0, CPU), Batches(held_out, 30, 0, CPU)
 
 
 @pytest.mark.parametrize(

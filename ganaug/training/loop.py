@@ -67,7 +67,7 @@ def train(
 
 
 def warm_up(step: int, steps: int) -> float:
-    """From nearly 0 to 1 in a line: the first steps of Adam are its largest, and may drive a tanh to where no gradient is.
+    """From nearly 0 to 1 in a line: Adam's first steps are its largest, and may drive a tanh to where no gradient is.
 
     >>> [warm_up(step, 200) for step in (0, 4, 9, 100)]
     [0.1, 0.5, 1.0, 1.0]
