@@ -16,7 +16,7 @@ MANY = 5_000  # images from which the style pair pays on a GPU
 PLENTY = 50_000  # images that D does not learn by heart in a run of the usual length
 UNBALANCED = 3.0  # times as many images of the largest class as of the smallest
 CPU_SIDE = 64  # px; beyond it a CPU needs hours
-STYLE_GPU_WIDTH = 256
+STYLE_GPU_WIDTH, GPU_WIDTH = 256, 64
 
 Cost = Callable[[str, int, int, str], float]  # (networks, width, batch size, precision) -> s a step on two CPU cores
 
@@ -156,9 +156,9 @@ def _nets(n: int, height: int, side: int, on_cpu: bool) -> tuple[str, str]:
 def _width(nets: str, pixels: int, on_cpu: bool) -> tuple[int, str]:
     if nets == "style" and not on_cpu:
         return STYLE_GPU_WIDTH, "tensor cores are busy from there on"
-    if pixels <= 16 * 16:
-        return 32, "up to 16 px every level is cheap"
-    return (24, "enough for 17 to 40 px") if pixels <= 40 * 40 else (16, "above 40 px width is what costs time")
+    if not on_cpu:
+        return GPU_WIDTH, "arithmetic is cheap there"
+    return (32, "up to 16 px every level is cheap") if pixels <= 16 * 16 else (16, "more steps learn more than width")
 
 
 def _precision(nets: str, pixels: int, device: torch.device) -> tuple[str, str]:
@@ -180,9 +180,9 @@ def _lr(nets: str, pixels: int) -> tuple[float, str]:
         return 2e-4, "as published"
     if nets == "style":
         return 2.5e-3, "as published; its weights are scaled at run time"
-    if pixels <= 16 * 16:
+    if pixels <= 40 * 40:
         return 1.5e-3, "shallow networks bear large steps"
-    return 5e-4, "deeper networks diverge at 1.5e-3"
+    return 5e-4, "deeper networks diverged at 1.5e-3"
 
 
 def _sampling(data: LabeledImages) -> tuple[str, str]:

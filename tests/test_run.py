@@ -20,6 +20,7 @@ from ganaug.run import build, check_run, execute
 from ganaug.run.folder import read_facts
 from ganaug.run.judge import Judgement
 from ganaug.run.meter import Clock, meter
+from ganaug.run.players import streams
 from ganaug.run.record import Record
 from ganaug.run.saving import Keeper
 from ganaug.training import Progress, train
@@ -126,7 +127,8 @@ def test_what_faults_are_found_by_is_restored(tmp_path: Path, monkeypatch: pytes
         execute(todo, out, quiet=True)
     (resumed, objective), (unbroken, _) = build(todo), build(todo)
     Keeper.open(todo, out, resumed)
-    loop = train(unbroken, Batches(todo.train, 8, 0, todo.device), objective, steps=30, tick=10)
+    batches, held_out = streams(todo)
+    loop = train(unbroken, batches, objective, steps=30, tick=10, held_out=held_out)
     assert [next(loop).step, next(loop).step] == [10, 20]
     assert resumed.step == 25 and resumed.sizes == unbroken.sizes == player_sizes(unbroken, norms(unbroken))
 

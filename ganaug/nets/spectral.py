@@ -26,7 +26,7 @@ def spectrally_normalised(module: nn.Module) -> nn.Module:
 
     Example:
         >>> layer = spectrally_normalised(nn.Linear(3, 2))
-        >>> round(float(torch.linalg.svdvals(layer.weight)[0]), 2)
+        >>> round(torch.linalg.svdvals(layer.weight.detach())[0].item(), 2)
         1.0
     """
     for layer in [*module.modules()]:
