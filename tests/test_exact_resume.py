@@ -18,8 +18,9 @@ from ganaug.recipe import load_recipe
 from ganaug.run import Plan, plan
 from ganaug.run.folder import make
 from ganaug.run.judge import Judgement
-from ganaug.run.players import build, streams
+from ganaug.run.players import build
 from ganaug.run.saving import Keeper
+from ganaug.run.streams import streams
 from ganaug.training import OVERFITTING, GanState, train
 
 STEPS, STOP = 24, 13
@@ -64,7 +65,7 @@ def resumed(todo: Plan, out: Path, guesses: Guesses | None = None) -> GanState:
     (first, _), (second, _) = build(todo), build(todo)
     keeper = Keeper.open(todo, out, first)
     taught(first, todo, STOP, guesses)
-    keeper.scores.add(STOP, Judgement(1.0, {}))
+    keeper.scores.add(STOP, Judgement(1.0, {}), [])
     keeper.keep(now_or_never=True)
     Keeper.open(todo, out, second)
     assert second.step == STOP

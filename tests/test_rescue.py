@@ -60,7 +60,7 @@ def run(
     todo, ends = plan(noise(), load_recipe("auto", [*SETTINGS, *settings]), device="cpu"), []
     with pytest.MonkeyPatch.context() as patch:
         learn_fast(patch)
-        patch.setattr("ganaug.run.players.Batches", type("", (Eventful,), happened))
+        patch.setattr("ganaug.run.streams.Batches", type("", (Eventful,), happened))
         for _ in range(1 + len(stops) + len(kills)):
             try:
                 execute(todo, out, resume=out.exists(), quiet=True)

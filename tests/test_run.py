@@ -20,9 +20,9 @@ from ganaug.run import build, check_run, execute
 from ganaug.run.folder import read_facts
 from ganaug.run.judge import Judgement
 from ganaug.run.meter import Clock, meter
-from ganaug.run.players import streams
 from ganaug.run.record import Record
 from ganaug.run.saving import Keeper
+from ganaug.run.streams import streams
 from ganaug.training import Progress, train
 from ganaug.training.watch import norms, player_sizes
 
@@ -107,7 +107,7 @@ def test_a_signal_is_honoured_after_the_step_at_hand(
 ) -> None:
     out, handlers = tmp_path / "run", [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     with monkeypatch.context() as patch, pytest.raises(InterruptedRun) as caught:
-        patch.setattr("ganaug.run.players.Batches", stopping_at(2 * 12, number))
+        patch.setattr("ganaug.run.streams.Batches", stopping_at(2 * 12, number))
         execute(planned(), out, quiet=True)
     assert (str(caught.value), caught.value.exit_code) == (
         f"{out}: stopped after step 13, all is saved; go on with --resume",
@@ -122,7 +122,7 @@ def test_a_signal_is_honoured_after_the_step_at_hand(
 
 def test_what_faults_are_found_by_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, todo = tmp_path / "run", planned()
-    monkeypatch.setattr("ganaug.run.players.Batches", stopping_at(2 * 24, signal.SIGTERM))
+    monkeypatch.setattr("ganaug.run.streams.Batches", stopping_at(2 * 24, signal.SIGTERM))
     with pytest.raises(InterruptedRun, match="after step 25"):
         execute(todo, out, quiet=True)
     (resumed, objective), (unbroken, _) = build(todo), build(todo)
@@ -140,7 +140,7 @@ def test_a_second_signal_acts_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
                 os.kill(os.getpid(), signal.SIGINT)
             return super().__getitem__(index)
 
-    monkeypatch.setattr("ganaug.run.players.Batches", Impatient)
+    monkeypatch.setattr("ganaug.run.streams.Batches", Impatient)
     with pytest.raises(KeyboardInterrupt):
         execute(planned(), tmp_path / "run", quiet=True)
     assert checkpoints(tmp_path / "run") == [10]
@@ -153,7 +153,7 @@ def test_stopped_again_and_again_the_best_and_what_training_falls_back_on_stay(
     monkeypatch.setattr("ganaug.run.judge.Judge.__call__", lambda *_: Judgement(next(worse), {}))
     for step in (22, 24, 25, 26, 27):
         with monkeypatch.context() as patch, pytest.raises(InterruptedRun):
-            patch.setattr("ganaug.run.players.Batches", stopping_at(2 * step, signal.SIGTERM))
+            patch.setattr("ganaug.run.streams.Batches", stopping_at(2 * step, signal.SIGTERM))
             execute(planned(), out, resume=out.exists(), quiet=True)
     assert checkpoints(out) == [10, 20, 26, 27, 28]
 
@@ -222,7 +222,7 @@ def test_three_failures_must_be_in_a_row(tmp_path: Path) -> None:
 
 
 def test_a_signal_on_a_full_disk_says_what_is_safe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganaug.run.players.Batches", stopping_at(2 * 12, signal.SIGTERM))
+    monkeypatch.setattr("ganaug.run.streams.Batches", stopping_at(2 * 12, signal.SIGTERM))
     with full_disk({1}), pytest.raises(DiskFullError, match="checkpoint of step 10 is whole: free some room and go on"):
         execute(planned(), tmp_path / "run", quiet=True)
 

@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from ganaug.checkpoint import MANIFEST, read_sealed, write_sealed
+from ganaug.corpus import check_corpus, write_corpus
 from ganaug.errors import DataError, GanaugError, ModelError, OutputError
+from ganaug.files import sealed_json
 from ganaug.nets import NETS
 from ganaug.synthesis import Architecture, Synthesizer, generator_folder, is_model
 from ganaug.synthesis.synthesizer import latents
@@ -113,6 +115,54 @@ def test_sampling_leaves_the_global_generator_alone():
 def test_labels_and_indices_are_checked(labels: Any, indices: Any, said: str):
     with pytest.raises(DataError, match=said):
         synthesizer().sample(labels, indices=indices)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_images_spread_as_the_latent_scale_grows_and_one_is_none(name: str):
+    synth, labels = synthesizer(name, (1, 16, 16)), [0] * 40
+    with torch.no_grad():
+        for parameter in synth.G.parameters():
+            if parameter.ndim > 1 and name == "dcgan":
+                parameter.mul_(5)  # born so small that rounding to 1/255 would hide the spread
+    spread = [float(synth.sample(labels, scale=s)[0].float().std(0).mean()) for s in (0.0, 0.5, 1.0, 2.0)]
+    assert spread == sorted(set(spread)) and spread[0] < 0.05 * spread[2]
+    assert torch.equal(synth.sample(labels)[0], synth.sample(labels, scale=1.0)[0])
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_an_image_off_scale_is_the_same_alone_and_among_others(name: str):
+    synth, labels = synthesizer(name), torch.arange(40) % 3
+    whole, _ = synth.sample(labels, seed=5, scale=0.7)
+    for i in (0, 31, 39):
+        assert torch.equal(synth.sample([int(labels[i])], 5, [i], scale=0.7)[0][0], whole[i])
+
+
+@pytest.mark.parametrize("scale", [-0.1, 4.1, float("nan"), float("inf")])
+def test_a_latent_scale_out_of_range_is_refused_and_leaves_no_corpus(tmp_path: Path, scale: float):
+    with pytest.raises(DataError, match=r"the latent scale must lie in \[0, 4\], got "):
+        synthesizer().sample([0], scale=scale)
+    with pytest.raises(DataError, match="the latent scale must lie in"):
+        write_corpus(synthesizer(), tmp_path / "corpus", [1, 1, 1], scale=scale)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_corpus_records_its_latent_scale_and_is_resumed_with_that_alone(tmp_path: Path):
+    out = write_corpus(synthesizer(), tmp_path / "corpus", [1, 1, 1], scale=0.5)
+    assert json.loads((out / "corpus.json").read_text())["latent_scale"] == 0.5
+    assert "latent scale 0.5" in (out / "README.md").read_text() and check_corpus(out) == []
+    assert write_corpus(synthesizer(), out, [1, 1, 1], scale=0.5, resume=True) == out
+    with pytest.raises(OutputError, match="got another latent_scale"):
+        write_corpus(synthesizer(), out, [1, 1, 1], resume=True)
+
+
+def test_a_corpus_from_before_there_was_a_scale_is_still_the_one_asked_for(tmp_path: Path):
+    out = write_corpus(synthesizer(), tmp_path / "corpus", [1, 1, 1])
+    facts = json.loads((out / "corpus.json").read_text())
+    del facts["latent_scale"], facts["sha256"]
+    (out / "corpus.json").write_bytes(sealed_json(facts))
+    assert check_corpus(out) == [] and write_corpus(synthesizer(), out, [1, 1, 1], resume=True) == out
+    with pytest.raises(OutputError, match="got another latent_scale"):
+        write_corpus(synthesizer(), out, [1, 1, 1], scale=0.5, resume=True)
 
 
 # folders

@@ -47,9 +47,9 @@ by a generative model. Written by ganaug {ganaug}.
 
 - Generator: sha256 `{model}`, sampling seed {seed}, latent scale {scale}.
 - Training data: fingerprint `{real_data}`.
-- Image `<class>/<index>.png` is a function of generator, seed, class and index alone; `manifest.jsonl` holds the sha256
-  of each file and of its shape and pixels, `corpus.json` those of the manifest, this card and itself; `ganaug check`
-  verifies them all.
+- Image `<class>/<index>.png` is a function of generator, seed, latent scale, class and index alone; `manifest.jsonl`
+  holds the sha256 of each file and of its shape and pixels, `corpus.json` those of the manifest, this card and itself;
+  `ganaug check` verifies them all.
 - Each PNG carries XMP `DigitalSourceType` = `trainedAlgorithmicMedia`. Metadata is easily stripped.
 
 ## Known limits

@@ -98,8 +98,8 @@ def _verified(out: Path, facts: dict[str, Any], resume: bool) -> Path:
         raise CorpusError(
             f"{out}: the corpus must be whole, got {deviations[0]}{more}; remove it and generate it again"
         )
-    there = json.loads(read_file(out / "corpus.json"))
-    other = [key for key in ("model", "classes", "counts", "seed", "latent_scale") if there.get(key) != facts[key]]
+    there = {"latent_scale": 1.0, **json.loads(read_file(out / "corpus.json"))}  # older versions knew no other scale
+    other = [key for key in ("model", "classes", "counts", "seed", "latent_scale") if there[key] != facts[key]]
     if other:
         raise OutputError(
             f"{out}: the corpus there must be the one asked for, got another {other[0]}; choose another folder"

@@ -5,7 +5,8 @@ from typing import Any
 
 from ganaug.nets import step_bytes, step_seconds
 from ganaug.run import Plan
-from ganaug.run.players import build, streams
+from ganaug.run.players import build
+from ganaug.run.streams import streams
 from ganaug.training import train
 
 LIBRARIES = 800_000_000  # bytes of a process that has loaded torch

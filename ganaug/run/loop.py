@@ -13,11 +13,12 @@ from ganaug.run.folder import RECIPE, export, make, recorded_init
 from ganaug.run.judge import COLLAPSED, Judge, Judgement
 from ganaug.run.meter import Clock, meter
 from ganaug.run.planning import VAL_FRACTION, Plan, Unlabeled, Val, plan
-from ganaug.run.players import architecture, build, guess, streams
+from ganaug.run.players import architecture, build
 from ganaug.run.rescue import rescue
 from ganaug.run.same import is_complete, warn_of_other_machine
 from ganaug.run.saving import Keeper
 from ganaug.run.signals import stop_signals
+from ganaug.run.streams import guess, streams
 from ganaug.synthesis import Synthesizer
 from ganaug.training import Objective, Progress
 from ganaug.training import train as train_steps
@@ -111,9 +112,10 @@ def _finish(todo: Plan, out: Path, quiet: bool) -> Synthesizer:
                 keeper.record.add(progress, clock.seconds(), rate, judgement)
                 report(state.step, status(progress, rate))
             if judgement:
-                keeper.scores.add(state.step, judgement)
-                if state.step >= max(EARLY, steps // 3):
-                    warn(keeper, judgement)
+                found = alarms(keeper, judgement)
+                keeper.scores.add(state.step, judgement, found)
+                for alarm in found:
+                    log.warning("%s: step %d: %s", out, state.step, alarm)
             if due or stopped:
                 keeper.keep(now_or_never=bool(stopped) or state.step == steps)
             if stopped:
@@ -166,22 +168,24 @@ def surviving(
             rescue(fault, keeper, batches)
 
 
-def warn(keeper: Keeper, judgement: Judgement) -> None:
-    """Say where G has collapsed, or D has won, since the last checkpoint; training goes on."""
-    step, every = keeper.state.step, keeper.todo.recipe.train.checkpoint_every or 1
+def alarms(keeper: Keeper, judgement: Judgement) -> list[str]:
+    """Where G has collapsed, or D has won, since the last checkpoint; training goes on."""
+    step, t = keeper.state.step, keeper.todo.recipe.train
+    every, steps, found = t.checkpoint_every or 1, t.steps or 1, []
+    if step < max(EARLY, steps // 3):
+        return []
     if judgement.collapsed:
-        log.warning(
-            "%s: step %d: collapse: images of %s vary less than %d %% as much as real ones; "
-            "a checkpoint before it is shipped if there is one",
-            *(keeper.out, step, listed(judgement.collapsed), 100 * COLLAPSED),
+        found.append(
+            f"collapse: images of {listed(judgement.collapsed)} vary less than {COLLAPSED:.0%} as much as real ones; "
+            "a checkpoint before it is shipped if there is one"
         )
     accuracy = keeper.record.mean("watch/accuracy", step - every)
     if accuracy >= WON:
-        log.warning(
-            "%s: step %d: the discriminator wins: it ranks real above synthetic in %.0f %% of pairs, so that the "
-            "generator learns little; raise train.augment_p or train.r1_gamma, or add images",
-            *(keeper.out, step, 100 * accuracy),
+        found.append(
+            f"the discriminator wins: it ranks real above synthetic in {accuracy:.0%} of pairs, so that the generator "
+            "learns little; raise train.augment_p or train.r1_gamma, or add images"
         )
+    return found
 
 
 def status(progress: Progress, rate: float) -> str:

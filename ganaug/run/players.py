@@ -5,9 +5,7 @@ import logging
 import torch
 
 from ganaug.conditioning import CLASS_HEADS, Discriminator
-from ganaug.data import Batches, with_more
 from ganaug.losses import ADVERSARIAL
-from ganaug.measures.selftraining import Guesses, guess_labels
 from ganaug.nets import NETS, spectrally_normalised
 from ganaug.run.inherit import inherit
 from ganaug.run.planning import Plan
@@ -61,40 +59,6 @@ def begin(todo: Plan, state: GanState) -> None:
         for line in inherit(todo.recipe.train.init, state.G, state.D, todo.train.classes):
             log.info("%s", line)
         state.G_ema.load_state_dict(state.G.state_dict())
-
-
-def streams(todo: Plan, guesses: Guesses | None = None) -> tuple[Batches, Batches]:
-    """The training images, as the recipe wants them sampled, and the validation images.
-
-    Unlabelled images come under their guessed labels, which are believed where they are sure; the others teach what
-    images look like, and nothing of classes.
-    """
-    t, data, trust = todo.recipe.train, todo.train, None
-    if todo.unlabeled and guesses:
-        data = with_more(data, todo.unlabeled, guesses.labels)
-        trust = torch.cat([torch.ones(len(todo.train)), t.unlabeled_weight * guesses.sure])
-    batches = Batches(data, t.batch_size or 0, t.seed, todo.device, balanced=t.sampling == "balanced", trust=trust)
-    return batches, Batches(todo.val, min(batches.size, len(todo.val)), t.seed, todo.device)
-
-
-def guess(todo: Plan) -> Guesses | None:
-    """The classes of the unlabelled images, as far as classifiers of the labelled ones can tell; said in the log."""
-    if not todo.unlabeled:
-        return None
-    train, val, more = todo.train, todo.val, todo.unlabeled
-    log.info("guessing the classes of %s images without labels", f"{len(more):,}")
-    guesses = guess_labels(
-        *(train.images, train.labels, more.images),
-        held_out=(val.images, val.labels),
-        num_classes=train.num_classes,
-        device=todo.device,
-    )
-    share, right = (100 * x for x in guesses.validated)
-    log.info(
-        "%d of %d are sure; of the validation images %.0f %% are, and %.0f %% of those guesses are right",
-        *(int(guesses.sure.sum()), len(more), share, right),
-    )
-    return guesses
 
 
 def architecture(todo: Plan) -> Architecture:

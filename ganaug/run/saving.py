@@ -45,6 +45,7 @@ class Numbers(BaseModel):
     step: NonNegativeInt
     scores: dict[NonNegativeInt, float]
     collapsed: dict[NonNegativeInt, list[str]]
+    alarms: dict[NonNegativeInt, list[str]]
     faults: list[NonNegativeInt] = []
     sizes: dict[str, float] = {}
     augment_p: Unit
@@ -57,28 +58,32 @@ class Scores:
     Attributes:
         by_step: The score on validation; the smallest is shipped.
         collapsed: The classes that had lost their variety; a checkpoint with fewer of them goes before a smaller score.
+        alarms: What was warned of.
     """
 
     by_step: dict[int, float] = field(default_factory=dict)
     collapsed: dict[int, list[str]] = field(default_factory=dict)
+    alarms: dict[int, list[str]] = field(default_factory=dict)
 
     @property
     def best(self) -> int:
         """The step that is shipped, the earlier one on a tie."""
         return min(self.by_step, key=lambda step: (len(self.collapsed[step]), self.by_step[step], step))
 
-    def add(self, step: int, judgement: Judgement) -> None:
+    def add(self, step: int, judgement: Judgement, alarms: list[str]) -> None:
         """Keep what was thought of a checkpoint."""
         self.by_step[step], self.collapsed[step] = judgement.score, judgement.collapsed
+        if alarms:
+            self.alarms[step] = alarms
 
     def drop(self, step: int) -> None:
         """Forget a checkpoint that could not be written."""
-        for kept in (self.by_step, self.collapsed):
+        for kept in (self.by_step, self.collapsed, self.alarms):
             kept.pop(step, None)
 
     def clear(self) -> None:
         """Forget all."""
-        self.by_step, self.collapsed = {}, {}
+        self.by_step, self.collapsed, self.alarms = {}, {}, {}
 
 
 @dataclass
@@ -174,6 +179,7 @@ class Keeper:
             "step": state.step,
             "scores": self.scores.by_step,
             "collapsed": self.scores.collapsed,
+            "alarms": self.scores.alarms,
             "faults": state.faults,
             "sizes": state.sizes,
             "augment_p": state.augment_p,
@@ -202,7 +208,7 @@ class Keeper:
             load_optimizer(optimizer, payload[f"{name}.safetensors"], str(where / f"{name}.safetensors"))
         state.step, state.faults, state.sizes = numbers.step, numbers.faults, numbers.sizes
         state.augment_p = numbers.augment_p
-        self.scores.by_step, self.scores.collapsed = numbers.scores, numbers.collapsed
+        self.scores = Scores(numbers.scores, numbers.collapsed, numbers.alarms)
         self.record.cut(state.step)
 
 
