@@ -14,6 +14,7 @@ SMALL_MINUTES, MINUTES = 2.0, 8.0  # what a run may take by default on two cores
 FEWEST_STEPS, MOST_STEPS = 500, 10_000  # of such a run
 MANY = 5_000  # images from which the style pair pays on a GPU
 PLENTY = 50_000  # images that D does not learn by heart in a run of the usual length
+TELLING = 1_000  # validation images whose distance from generated ones can be told
 UNBALANCED = 3.0  # times as many images of the largest class as of the smallest
 CPU_SIDE = 64  # px; beyond it a CPU needs hours
 STYLE_GPU_WIDTH, GPU_WIDTH = 256, 64
@@ -71,7 +72,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def complete(
-    recipe: Recipe, data: LabeledImages, device: torch.device, cost: Cost, extra: int = 0
+    recipe: Recipe, data: LabeledImages, device: torch.device, cost: Cost, *, held_out: int = 0, extra: int = 0
 ) -> tuple[Recipe, list[Choice]]:
     """Fill every key that the recipe leaves open.
 
@@ -80,6 +81,7 @@ def complete(
         data: The labelled training images.
         device: Where the run will take place.
         cost: What a step takes on a CPU.
+        held_out: Validation images.
         extra: Training images without labels.
 
     Raises:
@@ -117,6 +119,7 @@ def complete(
     choose("train.augment", *_policy(data))
     adapt = choose("train.adapt", *_adapt(n, recipe))
     choose("train.augment_p", *_augment_p(n, adapt))
+    choose("train.choose_by", *_choose_by(held_out))
     choose("train.checkpoint_every", max(1, steps // 10), "a tenth of the run")
     choose("train.ema_images", steps * batch_size / 20, "half-life of a twentieth of the run")
     return validate(tables, data.source), choices
@@ -214,6 +217,13 @@ def _augment_p(n: int, adapt: str) -> tuple[float, str]:
     if adapt == "none":
         return 0.0, f"{n:,} images are enough without"
     return 0.0, "where adaptation starts"
+
+
+def _choose_by(held_out: int) -> tuple[str, str]:
+    """Distances to few images reward what is like no image in particular: an early, blurred generator."""
+    if held_out < TELLING:
+        return "utility", f"distances to {held_out:,} images mislead; what classifiers learn does not"
+    return "distance", f"{held_out:,} validation images are enough to tell distances"
 
 
 def _steps(seconds: float, pixels: int, on_cpu: bool) -> tuple[int, str]:

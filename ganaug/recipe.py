@@ -84,7 +84,7 @@ class Train(Table):
     unlabeled_weight: NonNegative = 1.0  # weight of the images without labels, where there are any
     init: Text = ""  # MODEL whose weights training starts from, as far as they fit
     precision: Literal["fp32", "bf16"] | None = None  # of convolutions and products; all else is fp32
-    choose_by: Literal["distance", "utility"] = "distance"  # what the best checkpoint is best at, on validation
+    choose_by: Literal["distance", "utility"] | None = None  # what the best checkpoint is best at, on validation
     lr: Positive | None = None
     beta1: Decay = 0.0
     beta2: Decay = 0.99

@@ -24,8 +24,10 @@ def cost(shape: tuple[int, int, int]):
     return lambda nets, width, batch, precision: step_seconds(nets, shape, 10, width, 64, batch, precision)
 
 
-def chosen(data: LabeledImages, device: torch.device = CPU, *settings: str, extra: int = 0) -> Recipe:
-    return complete(load_recipe("auto", settings), data, device, cost(data.shape), extra)[0]
+def chosen(
+    data: LabeledImages, device: torch.device = CPU, *settings: str, held_out: int = 0, extra: int = 0
+) -> Recipe:
+    return complete(load_recipe("auto", settings), data, device, cost(data.shape), held_out=held_out, extra=extra)[0]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +93,11 @@ def test_augmentation_adapts_where_images_can_be_learned_by_heart():
     assert chosen(images(900), CPU, "train.augment_p=0.4").train.adapt == "none"  # a fixed share stays fixed
     assert chosen(images(900), CPU, "train.augment=none").train.adapt == "none"
     assert chosen(images(900), extra=60_000).train.adapt == "none"  # unlabelled images count
+
+
+def test_checkpoints_are_chosen_by_utility_where_few_images_are_held_out():
+    found = [chosen(images(), held_out=n).train.choose_by for n in (2, 999, 1000)]
+    assert found == ["utility", "utility", "distance"]
 
 
 def test_large_images_are_brought_to_a_size_that_a_cpu_can_bear_with_a_reason():

@@ -110,6 +110,7 @@ def train(
     from ganaug.recipe import dump_recipe
     from ganaug.run import VAL_FRACTION, execute, plan, recorded_val
     from ganaug.run.folder import recorded_init, recorded_unlabeled
+    from ganaug.run.judge import CRITERIA
 
     speak(logging.WARNING if quiet else logging.INFO)
     settings = [*(set_ or []), *([f"train.seed={seed}"] if seed is not None else [])]
@@ -131,8 +132,8 @@ def train(
     facts = execute(todo, out, resume=resume, quiet=quiet).provenance
     typer.echo(
         f"{out}: done in {facts['seconds']:.0f} s; shipped step {facts['best_step']} of {todo.recipe.train.steps}, "
-        f"the closest to validation (distance {facts['validation_distance']:.2f}; "
-        f"the last has {facts['last_distance']:.2f})"
+        f"the best on validation ({CRITERIA[todo.recipe.train.choose_by or 'distance']} "
+        f"{facts['validation_score']:.2f}; the last has {facts['last_score']:.2f})"
     )
 
 

@@ -117,8 +117,8 @@ def export(keeper: Keeper, seconds: float) -> Synthesizer:
     load_module(state.G_ema, read_checkpoint(root, scores.best)[name], str(folder_of(root, scores.best) / name))
     result = {
         "best_step": scores.best,
-        "validation_distance": scores.by_step[scores.best],
-        "last_distance": scores.by_step[max(scores.by_step)],
+        "validation_score": scores.by_step[scores.best],
+        "last_score": scores.by_step[max(scores.by_step)],
         "seconds": round(seconds, 1),
     }
     synth = Synthesizer(state.G_ema, architecture(todo), {**todo.facts(), **result}, str(todo.device))

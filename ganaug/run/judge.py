@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ganaug.data import mix
-from ganaug.measures.classifier import accuracy, fit_classifier
+from ganaug.measures.classifier import balancing_weights, fit_classifier, probabilities
 from ganaug.measures.features import Encoder, fit_encoder
 from ganaug.measures.fidelity import frechet_distance, joint_features, mean_norm
 from ganaug.run.planning import Plan
@@ -15,7 +15,8 @@ from ganaug.synthesis import Architecture, Synthesizer
 
 IMAGES = 1000  # synthetic images per score
 JUDGED = 1  # the stream of latents that checkpoints are chosen by; users and `measure` draw from others
-PROBE = 200  # steps of the classifier that tells the utility of a checkpoint
+PROBES, PROBE_STEPS = 2, 200  # classifiers that tell the utility of a checkpoint, and their steps
+CRITERIA = {"distance": "distance", "utility": "loss of classifiers of its images"}  # as a score is called
 COLLAPSED = 0.25  # of the spread of the real images; a class below it has lost its variety
 
 
@@ -23,8 +24,8 @@ class Judgement(NamedTuple):
     """What is thought of a checkpoint.
 
     Attributes:
-        score: Smaller is better: the distance to the validation images, or the share of them that a classifier of
-            synthetic images gets wrong.
+        score: Smaller is better: the distance to the validation images, or the loss on them of classifiers of
+            synthetic images.
         variety: Of each class: how far its synthetic images spread, as a share of how far its real ones do.
     """
 
@@ -42,8 +43,8 @@ class Judge:
     """Scores generators by the Frechet joint distance (DeVries et al. 2019, arXiv:1907.08175) to the validation split.
 
     The features are those of a classifier trained on the real training split; labels are part of the distance, so a
-    generator that draws well but disobeys loses. With `train.choose_by=utility` the score is that of a classifier
-    trained on synthetic images alone (GAN-train: Shmelkov et al. 2018, arXiv:1807.09499), after a few steps.
+    generator that draws well but disobeys loses. With `train.choose_by=utility` the score is the loss of classifiers
+    that learned from synthetic images alone (GAN-train: Shmelkov et al. 2018, arXiv:1807.09499), for a few steps.
     """
 
     encoder: Encoder
@@ -70,25 +71,32 @@ class Judge:
         share = spread(features, labels, val.num_classes) / self.spread
         variety = {name: float(s) for name, s in zip(val.classes, share, strict=True) if s.isfinite()}
         if todo.recipe.train.choose_by == "utility":
-            return Judgement(self._error(images, labels), variety)
+            return Judgement(self._loss(images, labels), variety)
         joint = (
             joint_features(x, y, val.num_classes, self.scale) for x, y in ((self.real, val.labels), (features, labels))
         )
         return Judgement(float(frechet_distance(*joint)), variety)
 
-    def _error(self, images: Tensor, labels: Tensor) -> float:
-        """Share of the validation images that a classifier of these synthetic images gets wrong."""
+    def _loss(self, images: Tensor, labels: Tensor) -> float:
+        """Cross-entropy, in nats, of classifiers of these synthetic images on the validation images.
+
+        Unlike their errors it tells checkpoints apart by few images. Classes count alike.
+        """
         val, seed = self.todo.val, self.todo.recipe.train.seed
-        probe = fit_classifier(
-            images,
-            labels,
-            num_classes=val.num_classes,
-            steps=PROBE,
-            seed=seed,
-            augment="shift",
-            device=self.todo.device,
-        )
-        return 1 - accuracy(probe, val.images, val.labels)
+        wanted = balancing_weights(val.labels, val.num_classes)[val.labels] / len(val)
+        total = 0.0
+        for probe in range(PROBES):
+            fit = fit_classifier(
+                *(images, labels),
+                num_classes=val.num_classes,
+                steps=PROBE_STEPS,
+                seed=PROBES * seed + probe,
+                augment="shift",
+                device=self.todo.device,
+            )
+            of_label = probabilities(fit, val.images).gather(1, val.labels[:, None]).squeeze(1)
+            total -= float((wanted * of_label.clamp(min=1e-6).log()).sum()) / PROBES
+        return total
 
 
 def spread(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:

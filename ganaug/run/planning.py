@@ -143,7 +143,7 @@ def plan(
         sizes = (train.shape, train.num_classes, width, recipe.nets.z_dim, batch_size)
         return step_seconds(name, *sizes, precision=precision)
 
-    whole, choices = complete(recipe, train, where, cost, len(extra) if extra else 0)
+    whole, choices = complete(*(recipe, train, where, cost), held_out=len(held_out), extra=len(extra) if extra else 0)
     check_policy(whole.train.augment or "none")
     choices = [*smaller, *taken, *choices, *ancestor.fit(whole, train)]
     for caution in ancestor.cautions(data.fingerprint, held_out.fingerprint):
