@@ -17,7 +17,7 @@ PLENTY = 50_000  # images that D does not learn by heart in a run of the usual l
 TELLING = 1_000  # validation images whose distance from generated ones can be told
 UNBALANCED = 3.0  # times as many images of the largest class as of the smallest
 CPU_SIDE = 64  # px; beyond it a CPU needs hours
-STYLE_GPU_WIDTH, GPU_WIDTH = 256, 64
+CPU_WIDTH, GPU_WIDTH, STYLE_GPU_WIDTH = 16, 64, 256  # channels at the finest level
 
 Cost = Callable[[str, int, int, str], float]  # (networks, width, batch size, precision) -> s a step on two CPU cores
 
@@ -103,7 +103,7 @@ def complete(
     choose("data.resolution", (height, side), "the images' own size")
     choose("data.channels", channels, "as most images have")
     nets = choose("nets.name", *_nets(n, height, side, on_cpu))
-    width = choose("nets.width", *_width(nets, shown, on_cpu))
+    width = choose("nets.width", *_width(nets, on_cpu))
     batch_size = choose("train.batch_size", 64, "small batches learn most from each image")
     precision = choose("train.precision", *_precision(nets, shown, device))
     steps = tables["train"]["steps"]  # where it is given nothing needs to be counted
@@ -156,12 +156,12 @@ def _nets(n: int, height: int, side: int, on_cpu: bool) -> tuple[str, str]:
     return "style", f"{MANY:,} images or more at 32 px and up on a GPU"
 
 
-def _width(nets: str, pixels: int, on_cpu: bool) -> tuple[int, str]:
+def _width(nets: str, on_cpu: bool) -> tuple[int, str]:
     if nets == "style" and not on_cpu:
         return STYLE_GPU_WIDTH, "tensor cores are busy from there on"
     if not on_cpu:
         return GPU_WIDTH, "arithmetic is cheap there"
-    return (32, "up to 16 px every level is cheap") if pixels <= 16 * 16 else (16, "more steps learn more than width")
+    return CPU_WIDTH, "on a CPU more steps teach more than more width"
 
 
 def _precision(nets: str, pixels: int, device: torch.device) -> tuple[str, str]:
