@@ -18,7 +18,7 @@ from ganaug.study import measure
 
 LABELED_PER_CLASS = 20
 CORPUS_PER_CLASS = 100
-STEPS = 1500
+STEPS = 3000
 
 
 def tell(out: Path, console: Console, *, device: str = "auto", seed: int = 0, quiet: bool = False) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def learn_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judge checkpoints, and guess labels, by what 10 updates learned, and take no process but this one."""
     for room in ("features", "selftraining"):
         monkeypatch.setattr(f"ganaug.measures.{room}.default_steps", lambda n: 10)
+    monkeypatch.setattr("ganaug.run.judge.PROBE_STEPS", 10)
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
 
 

@@ -21,7 +21,7 @@ import ganaug
 from ganaug.data import LabeledImages, shared
 from ganaug.measures import crossed_bootstrap
 
-TINY = ("nets.width=4", "nets.z_dim=4", "train.batch_size=8")
+TINY = ("nets.width=4", "nets.z_dim=4", "train.batch_size=8", "train.choose_by=distance")
 HAND = Truth(np.array([0, 0, 1, 1, 2, 2]), np.array([50, 40, 3]))  # class 2 is the tail
 
 
@@ -136,7 +136,7 @@ def test_minutes_and_two_processes_come_to_the_same_marks_as_one(toy, tmp_path: 
     two = {path.name: json.loads(path.read_text()) for path in (tmp_path / "other").glob("*/*-*.json")}
     assert {name: mark["said"] for name, mark in two.items()} == alone
     assert {mark["threads"] for mark in two.values() if "threads" in mark} == {1}
-    timed = toy("tenth", minutes=0.2, steps=0, work=tmp_path / "timed")
+    timed = toy("tenth", workers=1, minutes=0.3, steps=0, work=tmp_path / "timed")
     (steps,) = {run["steps"] for arm in timed["arms"] for run in timed["runs"][arm]}
     assert steps > 3 and all(row["minutes"] < 1 for row in timed["rows"] if row["minutes"])
 

@@ -28,12 +28,12 @@ calls, fsync = iter(range(12)), os.fsync  # the thirteenth comes in the midst of
 os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL) if next(calls, None) is None else fsync(file)
 """
 POISON = """
-import ganaug.run.loop as loop
-class Poisoned(loop.Batches):  # a pixel that is no number, at step 33 and before any fault
+import ganaug.run.streams as streams
+class Poisoned(streams.Batches):  # a pixel that is no number, at step 33 and before any fault
     def __getitem__(self, batch):
-        images, labels = super().__getitem__(batch)
-        return (images * float("nan") if batch == 2 * 32 else images), labels
-loop.Batches = Poisoned
+        images, *said = super().__getitem__(batch)
+        return (images * float("nan") if batch == 2 * 32 else images), *said
+streams.Batches = Poisoned
 """
 SLOW = """
 import time
@@ -55,10 +55,8 @@ def save_with_little_room(*arguments, **options):
 saving.save_checkpoint = save_with_little_room
 """
 STEPS, EVERY = 100, 10
-RECIPE = [
-    f"--set={key}"
-    for key in ("nets.width=4", "train.batch_size=8", f"train.steps={STEPS}", f"train.checkpoint_every={EVERY}")
-]
+SETTINGS = ("nets.width=4", "train.batch_size=8", f"train.steps={STEPS}", f"train.checkpoint_every={EVERY}")
+RECIPE = [f"--set={key}" for key in (*SETTINGS, "train.choose_by=distance")]  # the quicker of the two judges
 PATIENCE = 120  # s until a process that shows nothing has failed
 
 

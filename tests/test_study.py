@@ -88,7 +88,7 @@ def test_a_minute_of_training_teaches_a_classifier(
     tmp_path: Path, digits: LabeledImages, test_digits: LabeledImages, capsys: pytest.CaptureFixture[str]
 ):
     """Synthetic digits alone give 93 % on the real test digits; what real ones give stands beside it."""
-    execute(plan(digits, load_recipe("auto", ["train.steps=800"])), tmp_path / "run", quiet=True)
+    execute(plan(digits, load_recipe("auto", ["train.steps=2000"])), tmp_path / "run", quiet=True)
     result = measure(tmp_path / "run", train=digits, test=test_digits, out=tmp_path / "report", n_jobs=1)
     with capsys.disabled():
         print(
