@@ -34,7 +34,7 @@ class Choice:
         return f"{self.key} = {self.value}: {self.why}"
 
 
-# What each pair of networks was published with; learning rates are for a batch of 64.
+# What each pair of networks was published with.
 OBJECTIVES: dict[str, tuple[dict[str, Any], str]] = {
     "residual": (
         {"adversarial": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0, "penalty_every": 4, "spectral_norm": False},
@@ -115,7 +115,7 @@ def complete(
         choose(f"train.{key}", value, why)
     choose("train.lr", *_lr(nets, shown))
     choose("train.sampling", *_sampling(data))
-    choose("train.ramp", *_ramp(data))
+    choose("train.ramp", 0.0, "labels count from the first step")
     choose("train.augment", *_policy(data))
     adapt = choose("train.adapt", *_adapt(n, recipe))
     choose("train.augment_p", *_augment_p(n, adapt))
@@ -193,10 +193,6 @@ def _sampling(data: LabeledImages) -> tuple[str, str]:
     if ratio > UNBALANCED:
         return "balanced", f"the largest class has {ratio:.0f} times the images of the smallest"
     return "uniform", "classes are of about one size"
-
-
-def _ramp(data: LabeledImages) -> tuple[float, str]:
-    return 0.0, "labels count from the first step"
 
 
 def _policy(data: LabeledImages) -> tuple[str, str]:
