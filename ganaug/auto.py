@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ganaug.data import LabeledImages
+from ganaug.data import LabeledImages, is_unbalanced
 from ganaug.errors import DeviceError, RecipeError
 from ganaug.recipe import Recipe, validate
 
@@ -15,7 +15,6 @@ FEWEST_STEPS, MOST_STEPS = 500, 10_000  # of such a run
 MANY = 5_000  # images from which the style pair pays on a GPU
 PLENTY = 50_000  # images that D does not learn by heart in a run of the usual length
 TELLING = 1_000  # validation images whose distance from generated ones can be told
-UNBALANCED = 3.0  # times as many images of the largest class as of the smallest
 CPU_SIDE = 64  # px; beyond it a CPU needs hours
 CPU_WIDTH, GPU_WIDTH, STYLE_GPU_WIDTH = 16, 64, 256  # channels at the finest level
 
@@ -113,6 +112,7 @@ def complete(
     objective, why = OBJECTIVES[nets]
     for key, value in objective.items():
         choose(f"train.{key}", value, why)
+    choose("train.class_weight", *_class_weight(recipe.train.class_head))
     choose("train.lr", *_lr(nets, shown))
     choose("train.sampling", *_sampling(data))
     choose("train.ramp", 0.0, "labels count from the first step")
@@ -178,6 +178,14 @@ def _cpu_has_bf16() -> bool:
     return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
 
 
+def _class_weight(head: str) -> tuple[float, str]:
+    if head == "none":
+        return 0.0, "there is no class head"
+    if head == "adcgan":
+        return 0.1, "enough to be obeyed; at 1 the images of a class vary less"
+    return 1.0, "as much as the adversarial loss"
+
+
 def _lr(nets: str, pixels: int) -> tuple[float, str]:
     if nets in ("dcgan", "resnet"):
         return 2e-4, "as published"
@@ -189,8 +197,8 @@ def _lr(nets: str, pixels: int) -> tuple[float, str]:
 
 
 def _sampling(data: LabeledImages) -> tuple[str, str]:
-    ratio = int(data.counts.max()) / max(int(data.counts.min()), 1)
-    if ratio > UNBALANCED:
+    if is_unbalanced(data.counts):
+        ratio = int(data.counts.max()) / max(int(data.counts.min()), 1)
         return "balanced", f"the largest class has {ratio:.0f} times the images of the smallest"
     return "uniform", "classes are of about one size"
 

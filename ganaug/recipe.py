@@ -70,7 +70,7 @@ class Train(Table):
     adversarial: Literal["relativistic", "nonsaturating", "hinge", "least_squares"] | None = None
     projection: bool = True  # D's score depends on the label (Miyato and Koyama 2018)
     class_head: Literal["none", "acgan", "reacgan", "adcgan"] = "adcgan"
-    class_weight: NonNegative = 1.0  # weight of the class head's loss in both players
+    class_weight: NonNegative | None = None  # weight of the class head's loss in both players
     r1_gamma: NonNegative | None = None  # penalty on D's gradient at real images
     r2_gamma: NonNegative | None = None  # the same at fakes
     penalty_every: Count | None = None  # steps from one penalty to the next

@@ -5,9 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -17,17 +15,17 @@ from joblib import Parallel, delayed
 from record import origin
 
 from ganaug import Synthesizer, load_recipe, train
+from ganaug.checkpoint import latest_checkpoint, load_module
 from ganaug.errors import DivergedError
 from ganaug.files import replace_file
 from ganaug.recipe import Recipe
 from ganaug.run import plan
-from ganaug.run.judge import COLLAPSED as SHRUNKEN
-from ganaug.run.loop import EARLY, WON
 
 REAL = "real images"  # the arm without a generator
 TRIAL = 100  # steps that say how long others take
 CHECKPOINTS = 10  # of a run
-COLLAPSED = 2.0  # times the best validation distance, at the last checkpoint
+ALARMS = ("collapse", "D wins")  # as run.json calls them
+COLLAPSED = 2.0  # times as far from the test images at the last checkpoint as at the one that is shipped
 
 Mark = dict[str, Any]
 
@@ -149,8 +147,11 @@ class Series:
             learned = self._learn(self.arms[name], out, f"train.steps={steps}", f"train.seed={seed}")
         except DivergedError as fault:
             return {"diverged": str(fault), "collapsed": True}
-        made = learned.sample(torch.arange(len(learned.classes)).repeat_interleave(self.each))
-        return {"steps": steps, **health(out), **exam.mark(made, made, seed)}
+        wanted = torch.arange(len(learned.classes)).repeat_interleave(self.each)
+        made = learned.sample(wanted)
+        mark = exam.mark(made, made, seed)
+        end = exam.distances(*at_the_end(out, learned).sample(wanted))["fd"]
+        return {"steps": steps, **mark, **health(out, end / mark["fd"])}
 
     def _real_mark(self, seed: int, exam: Exam) -> Mark:
         """What real images would come to: those that were learned from, and for the distances as many as synthetic."""
@@ -192,34 +193,34 @@ def steps_within(seconds: float, whole: float, loop: float, log: list[dict[str, 
     return max(1, int((seconds - rest) / step))
 
 
-def health(out: Path) -> Mark:
-    """How long a run took, how its checkpoints fared on validation, and at which of them it raised an alarm."""
-    run, log = json.loads((out / "run.json").read_text(encoding="utf-8")), _log(out)
-    scores = {int(step): score for step, score in run["scores"].items()}
-    last, early = scores[max(scores)] / min(scores.values()), max(EARLY, run["recipe"]["train"]["steps"] // 3)
-    judged = [line for line in log if "validation" in line and line["step"] >= early]
-    shrunken = [line["step"] for line in judged if min(line["variety"].values(), default=1.0) < SHRUNKEN]
+def at_the_end(out: Path, shipped: Synthesizer) -> Synthesizer:
+    """What the last checkpoint of a run would have been, had it been shipped."""
+    G, checkpoint = shipped.architecture.build(), latest_checkpoint(out / "checkpoints")
+    if checkpoint:
+        load_module(G, checkpoint[1]["G_ema.safetensors"], str(out))
+    return Synthesizer(G, shipped.architecture, {}, str(shipped.device))
+
+
+def health(out: Path, last_over_best: float) -> Mark:
+    """How long a run took, how its checkpoints fared on validation, and at which of them it raised an alarm.
+
+    Args:
+        out: The run folder.
+        last_over_best: How many times as far from the test images it ended as what is shipped lies.
+    """
+    run = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    shrunken, won = ([int(step) for step, kinds in run["alarms"].items() if kind in kinds] for kind in ALARMS)
     return {
         "seconds": run["seconds"],
         "threads": torch.get_num_threads(),
         "best_step": run["best_step"],
-        "scores": scores,
-        "last_over_best": last,
+        "scores": run["scores"],
+        "last_over_best": last_over_best,
         "faults": run["faults"],
         "shrunken_at": shrunken,
-        "d_won_at": [step for step in won(log) if step >= early],
-        "collapsed": last > COLLAPSED or bool(shrunken),
+        "d_won_at": won,
+        "collapsed": last_over_best > COLLAPSED or bool(shrunken),
     }
-
-
-def won(log: list[dict[str, Any]]) -> list[int]:
-    """The checkpoints up to which D ranked nearly all pairs right since the one before."""
-    checkpoints = [0, *(line["step"] for line in log if "validation" in line)]
-    ranked = {
-        end: [line["watch/accuracy"] for line in log if start < line["step"] <= end]
-        for start, end in pairwise(checkpoints)
-    }
-    return [step for step, shares in ranked.items() if fmean(shares) >= WON]
 
 
 def kept(path: Path, make: Callable[[], Any]) -> Any:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import ttest_1samp
 
+from ganaug.data import is_unbalanced
 from ganaug.measures import crossed_bootstrap
-from ganaug.measures.metrics import is_unbalanced, scores, tail_third
+from ganaug.measures.metrics import scores, tail_third
 from ganaug.measures.statistics import draw
 
 Mark = dict[str, Any]

@@ -82,6 +82,12 @@ def test_the_share_stays_between_none_and_the_most_that_does_not_leak():
         assert state.augment_p == end
 
 
+def test_a_d_that_tells_nothing_apart_gives_no_number_that_would_pass_for_divergence():
+    train, fake = torch.zeros(8), torch.zeros(8)
+    found = [float(OVERFITTING["held-out"].r(train, torch.full((8,), x), fake)) for x in (-9.0, 0.0, 9.0)]
+    assert found == [2.0, 0.0, -1.0]
+
+
 def test_looking_at_held_out_images_changes_no_weight_and_no_statistic():
     todo = plan(
         noise(), load_recipe("auto", ["train.steps=10", "nets.name=dcgan", "train.adapt=held-out"]), device="cpu"

@@ -83,7 +83,7 @@ def test_equal_real_images_are_no_collapse(monkeypatch: pytest.MonkeyPatch):
 def test_a_collapsed_checkpoint_is_not_shipped_though_it_scores_best():
     scores = Scores()
     for step, score, variety in ((10, 3.0, 0.8), (20, 2.0, 0.6), (30, 1.0, COLLAPSED / 2)):
-        scores.add(step, Judgement(score, {"ant": variety, "bee": 1.0}), [])
+        scores.add(step, Judgement(score, {"ant": variety, "bee": 1.0}), {})
     assert scores.best == 20
     scores.drop(20)
     assert scores.best == 10
@@ -105,16 +105,18 @@ def test_a_discriminator_that_ranks_all_pairs_right_since_the_last_checkpoint_wi
     last: float, said: list[str], tmp_path: Path
 ):
     found = alarms(keeper(tmp_path, [0.5] * 5 + [last] * 5), Judgement(1.0, {"ant": 1.0}))
-    assert [" ".join(alarm.partition("synthetic in ")[2].split()[:3]).strip(",") for alarm in found] == said
-    assert all(alarm.startswith("the discriminator wins: ") for alarm in found)
+    assert [" ".join(alarm.partition("synthetic in ")[2].split()[:3]).strip(",") for alarm in found.values()] == said
+    assert all(alarm.startswith("the discriminator wins: ") for alarm in found.values())
+    assert list(found) == ["D wins"] * len(said)
 
 
 def test_a_collapse_names_its_classes_but_not_in_the_first_third_of_a_run(tmp_path: Path):
     kept, shrunken = keeper(tmp_path, [0.5] * 5), Judgement(1.0, {"ant": 1.0, "bee": 0.2, "cat": 0.3})
-    (alarm,) = alarms(kept, shrunken)
-    assert alarm.startswith("collapse: images of 'bee' vary less than 25% as much as real ones;")
+    found = alarms(kept, shrunken)
+    assert list(found) == ["collapse"]
+    assert found["collapse"].startswith("collapse: images of 'bee' vary less than 25% as much as real ones;")
     kept.state.step = 90
-    assert alarms(kept, shrunken) == []
+    assert alarms(kept, shrunken) == {}
 
 
 def test_a_run_writes_what_it_watches(tmp_path: Path):

@@ -79,6 +79,12 @@ def test_each_pair_of_networks_comes_with_its_own_objective_unless_told_otherwis
     assert chosen(images(), CPU, f"nets.name={nets}", "train.r1_gamma=7.0").train.r1_gamma == 7.0
 
 
+@pytest.mark.parametrize(("head", "weight"), [("adcgan", 0.1), ("acgan", 1.0), ("reacgan", 1.0), ("none", 0.0)])
+def test_the_class_head_weighs_as_its_kind_asks_for_unless_told_otherwise(head: str, weight: float):
+    assert chosen(images(), CPU, f"train.class_head={head}").train.class_weight == weight
+    assert chosen(images(), CPU, f"train.class_head={head}", "train.class_weight=0.4").train.class_weight == 0.4
+
+
 def test_classes_of_unlike_size_are_sampled_alike():
     data = images(90)
     for tail, sampling in ((45, "uniform"), (23, "uniform"), (20, "balanced")):

@@ -1,5 +1,6 @@
 """The studies of the engine at toy size, and their tables by hand."""
 
+import hashlib
 import json
 import math
 from dataclasses import replace
@@ -12,12 +13,13 @@ import engine_runs
 import numpy as np
 import pytest
 from engine_images import everything, long_tailed, per_class, read, tenth
-from engine_runs import REAL, Arm, Budget, equal, health, steps_within, won
+from engine_runs import REAL, Arm, Budget, at_the_end, equal, health, steps_within
 from engine_tables import Claim, Truth, accuracy_ratio, distance_ratio, shown, summary
 from shell import learn_fast, pictures, write_folder
 from tiny_run import unfinish
 
 import ganaug
+from ganaug.checkpoint import folder_of
 from ganaug.data import LabeledImages, shared
 from ganaug.measures import crossed_bootstrap
 
@@ -190,28 +192,34 @@ def test_a_budget_names_its_unit():
 
 
 @pytest.mark.parametrize(
-    ("last", "variety", "collapsed"), [(3.9, 0.9, False), (4.1, 0.9, True), (2.0, 0.2, True), (2.0, 0.3, False)]
+    ("last", "alarms", "collapsed"),
+    [
+        (1.9, {}, False),
+        (2.1, {}, True),
+        (1.0, {"3000": {"collapse": "collapse: ..."}}, True),
+        (1.0, {"3000": {"D wins": "the discriminator wins: ..."}}, False),
+    ],
 )
 def test_a_run_has_collapsed_where_its_end_is_twice_its_best_or_a_class_lost_its_variety(
-    tmp_path: Path, last: float, variety: float, collapsed: bool
+    tmp_path: Path, last: float, alarms: dict[str, Any], collapsed: bool
 ):
-    facts = {"scores": {"1000": 2.0, "3000": last}, "seconds": 6.0, "best_step": 1000, "faults": []}
-    facts |= {"recipe": {"train": {"steps": 3003}}}
-    log: list[dict[str, Any]] = [{"step": step, "watch/accuracy": 0.99} for step in (1000, 2000, 3000)]
-    log[0] |= {"variety": {"ant": 0.1, "bee": 0.9}, "validation": 2.0}  # nothing is learned yet: no alarm
-    log[2] |= {"variety": {"ant": variety, "bee": 0.9}, "validation": last}
+    facts = {"scores": {"1000": 2.0, "3000": 3.0}, "seconds": 6.0, "best_step": 1000, "faults": [], "alarms": alarms}
     (tmp_path / "run.json").write_text(json.dumps(facts))
-    (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
-    found = health(tmp_path)
-    assert found["collapsed"] is collapsed and found["last_over_best"] == last / 2
-    assert found["shrunken_at"] == ([3000] if variety < 0.25 else []) and found["d_won_at"] == [3000]
+    found = health(tmp_path, last)
+    assert found["collapsed"] is collapsed and found["last_over_best"] == last
+    for kind, where in (("collapse", found["shrunken_at"]), ("D wins", found["d_won_at"])):
+        assert where == ([3000] if kind in alarms.get("3000", {}) else [])
 
 
-def test_d_has_won_where_it_ranks_nearly_all_pairs_right_for_a_tenth_of_the_run():
-    log = [{"step": step, "watch/accuracy": 1.0 if step > 20 else 0.9} for step in range(5, 45, 5)]
-    for line in log[3::4]:
-        line["validation"] = 1.0
-    assert won(log) == [40]
+def test_the_end_of_a_run_is_its_last_checkpoint_whichever_was_shipped(tmp_path: Path):
+    recipe = ganaug.load_recipe("auto", [*TINY, "train.steps=4", "train.checkpoint_every=2"])
+    with pytest.MonkeyPatch.context() as patch:
+        learn_fast(patch)
+        shipped = ganaug.train(read("sklearn:digits", per_class(20), tmp_path).train, tmp_path / "run", recipe)
+    end = at_the_end(tmp_path / "run", shipped)
+    weights = (folder_of(tmp_path / "run/checkpoints", 4) / "G_ema.safetensors").read_bytes()
+    assert end.hash == hashlib.sha256(weights).hexdigest()
+    assert (end.hash == shipped.hash) == (shipped.provenance["best_step"] == 4)
 
 
 def test_what_an_arm_came_to_is_a_mean_over_seeds_with_its_deviation():

@@ -65,7 +65,7 @@ def resumed(todo: Plan, out: Path, guesses: Guesses | None = None) -> GanState:
     (first, _), (second, _) = build(todo), build(todo)
     keeper = Keeper.open(todo, out, first)
     taught(first, todo, STOP, guesses)
-    keeper.scores.add(STOP, Judgement(1.0, {}), [])
+    keeper.scores.add(STOP, Judgement(1.0, {}), {})
     keeper.keep(now_or_never=True)
     Keeper.open(todo, out, second)
     assert second.step == STOP

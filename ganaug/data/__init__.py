@@ -4,6 +4,7 @@ from ganaug.data.batches import Batches as Batches
 from ganaug.data.batches import mix as mix
 from ganaug.data.labeled import LabeledImages as LabeledImages
 from ganaug.data.labeled import align as align
+from ganaug.data.labeled import is_unbalanced as is_unbalanced
 from ganaug.data.labeled import require_images as require_images
 from ganaug.data.overlap import duplicates as duplicates
 from ganaug.data.overlap import monotonous as monotonous

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,8 @@ from ganaug.data.labels import require_names
 from ganaug.data.memory import chosen
 from ganaug.errors import DataError
 from ganaug.images import pixel_sha256
+
+UNBALANCED = 3  # times as many images of the largest class as of the smallest, beyond which means over images mislead
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,15 @@ class LabeledImages:
         """sha256 over classes and labelled pixels, whatever the order of the images."""
         rows = sorted(f"{h}:{self.classes[y]}" for h, y in zip(self.hashes, self.labels.tolist(), strict=True))
         return hashlib.sha256("\n".join([*self.classes, *rows]).encode()).hexdigest()
+
+
+def is_unbalanced(counts: Tensor | np.ndarray) -> bool:
+    """Whether the largest class is over three times the smallest.
+
+    >>> is_unbalanced(torch.tensor([20, 20])), is_unbalanced(torch.tensor([300, 15]))
+    (False, True)
+    """
+    return bool(counts.max() > UNBALANCED * counts.min())
 
 
 def require_images(data: LabeledImages) -> LabeledImages:

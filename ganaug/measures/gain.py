@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ganaug.data import is_unbalanced
 from ganaug.measures.advice import recommend
 from ganaug.measures.arms import (
     AGAIN,
@@ -34,7 +35,6 @@ from ganaug.measures.curve import NO_GAIN, curve_arms, images_at, points, real_e
 from ganaug.measures.design import Design, Sets
 from ganaug.measures.grading import grade
 from ganaug.measures.memorization import cas_gap
-from ganaug.measures.metrics import is_unbalanced
 from ganaug.measures.statistics import MIN_SEEDS, draw
 
 log = logging.getLogger("ganaug")

@@ -8,21 +8,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ganaug.data import is_unbalanced
 from ganaug.measures.grading import Predictions
 
 HEADLINES = ("accuracy", "balanced_accuracy")  # means over images: what a crossed bootstrap can judge
 METRICS = (*HEADLINES, "macro_f1", "worst_class", "tail_third", "ece")
 BINS = 15  # of confidence, as Guo et al. 2017 use
-UNBALANCED = 3.0  # largest over smallest class, beyond which accuracy alone misleads
-
-
-def is_unbalanced(counts: np.ndarray) -> bool:
-    """Whether the largest training class is over three times the smallest.
-
-    >>> is_unbalanced(np.array([20, 20])), is_unbalanced(np.array([300, 15]))
-    (False, True)
-    """
-    return bool(counts.max() > UNBALANCED * counts.min())
 
 
 def headline_metric(counts: np.ndarray) -> str:

@@ -75,13 +75,9 @@ class Ancestor:
         """
         if not self.fresh:
             return []
-        nets, classes = recipe.nets, data.classes
-        wanted = Architecture(
-            name=nets.name or "", width=nets.width or 0, z_dim=nets.z_dim, shape=data.shape, classes=classes
-        )
         with torch.device("meta"):
-            G = wanted.build()
-        why = "; ".join(inherit(self.path, G, None, classes))
+            G = Architecture.of(recipe.nets, data).build()
+        why = "; ".join(inherit(self.path, G, None, data.classes))
         return [Choice("train.init", f"model:{self.sha256[:12]}", why)]
 
     def cautions(self, fingerprint: str, val: str) -> Iterator[str]:

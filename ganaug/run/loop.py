@@ -114,7 +114,7 @@ def _finish(todo: Plan, out: Path, quiet: bool) -> Synthesizer:
             if judgement:
                 found = alarms(keeper, judgement)
                 keeper.scores.add(state.step, judgement, found)
-                for alarm in found:
+                for alarm in found.values():
                     log.warning("%s: step %d: %s", out, state.step, alarm)
             if due or stopped:
                 keeper.keep(now_or_never=bool(stopped) or state.step == steps)
@@ -168,20 +168,20 @@ def surviving(
             rescue(fault, keeper, batches)
 
 
-def alarms(keeper: Keeper, judgement: Judgement) -> list[str]:
-    """Where G has collapsed, or D has won, since the last checkpoint; training goes on."""
+def alarms(keeper: Keeper, judgement: Judgement) -> dict[str, str]:
+    """Where G has collapsed, or D has won, since the last checkpoint: which of both -> a sentence; training goes on."""
     step, t = keeper.state.step, keeper.todo.recipe.train
-    every, steps, found = t.checkpoint_every or 1, t.steps or 1, []
+    every, steps, found = t.checkpoint_every or 1, t.steps or 1, {}
     if step < max(EARLY, steps // 3):
-        return []
+        return {}
     if judgement.collapsed:
-        found.append(
+        found["collapse"] = (
             f"collapse: images of {listed(judgement.collapsed)} vary less than {COLLAPSED:.0%} as much as real ones; "
             "a checkpoint before it is shipped if there is one"
         )
     accuracy = keeper.record.mean("watch/accuracy", step - every)
     if accuracy >= WON:
-        found.append(
+        found["D wins"] = (
             f"the discriminator wins: it ranks real above synthetic in {accuracy:.0%} of pairs, so that the generator "
             "learns little; raise train.augment_p or train.r1_gamma, or add images"
         )

@@ -18,18 +18,18 @@ log = logging.getLogger("ganaug")
 def build(todo: Plan) -> tuple[GanState, Objective]:
     """Networks and optimisers at step 0, their weights drawn from the recipe's seed."""
     nets, t, K = todo.recipe.nets, todo.recipe.train, todo.train.num_classes
-    head, pair, width = CLASS_HEADS.get(t.class_head), NETS[nets.name or ""], nets.width or 0
+    head = CLASS_HEADS.get(t.class_head)
     with torch.random.fork_rng(devices=[]):  # torch's initialisers know only the global generator
         torch.manual_seed(t.seed)
-        G = pair.generator(todo.train.shape, K, width, nets.z_dim)
-        trunk = pair.trunk(todo.train.shape, width)
+        G = architecture(todo).build()
+        trunk = NETS[nets.name or ""].trunk(todo.train.shape, nets.width or 0)
         D = Discriminator(trunk, K, projection=t.projection, class_head=head, minibatch_std=t.minibatch_std)
         if t.spectral_norm:
             spectrally_normalised(D)
     objective = Objective(
         adversarial=ADVERSARIAL[t.adversarial or ""],
         class_head=head,
-        class_weight=t.class_weight,
+        class_weight=t.class_weight or 0.0,
         gammas={"r1": t.r1_gamma or 0.0, "r2": t.r2_gamma or 0.0},
         penalty_every=t.penalty_every or 1,
         ramp=t.ramp or 0.0,
@@ -63,7 +63,4 @@ def begin(todo: Plan, state: GanState) -> None:
 
 def architecture(todo: Plan) -> Architecture:
     """What the run's generator is made of."""
-    nets, data = todo.recipe.nets, todo.train
-    return Architecture(
-        name=nets.name or "", width=nets.width or 0, z_dim=nets.z_dim, shape=data.shape, classes=data.classes
-    )
+    return Architecture.of(todo.recipe.nets, todo.train)

@@ -45,7 +45,7 @@ class Numbers(BaseModel):
     step: NonNegativeInt
     scores: dict[NonNegativeInt, float]
     collapsed: dict[NonNegativeInt, list[str]]
-    alarms: dict[NonNegativeInt, list[str]]
+    alarms: dict[NonNegativeInt, dict[str, str]]
     faults: list[NonNegativeInt] = []
     sizes: dict[str, float] = {}
     augment_p: Unit
@@ -58,19 +58,19 @@ class Scores:
     Attributes:
         by_step: The score on validation; the smallest is shipped.
         collapsed: The classes that had lost their variety; a checkpoint with fewer of them goes before a smaller score.
-        alarms: What was warned of.
+        alarms: What was warned of, of each kind.
     """
 
     by_step: dict[int, float] = field(default_factory=dict)
     collapsed: dict[int, list[str]] = field(default_factory=dict)
-    alarms: dict[int, list[str]] = field(default_factory=dict)
+    alarms: dict[int, dict[str, str]] = field(default_factory=dict)
 
     @property
     def best(self) -> int:
         """The step that is shipped, the earlier one on a tie."""
         return min(self.by_step, key=lambda step: (len(self.collapsed[step]), self.by_step[step], step))
 
-    def add(self, step: int, judgement: Judgement, alarms: list[str]) -> None:
+    def add(self, step: int, judgement: Judgement, alarms: dict[str, str]) -> None:
         """Keep what was thought of a checkpoint."""
         self.by_step[step], self.collapsed[step] = judgement.score, judgement.collapsed
         if alarms:

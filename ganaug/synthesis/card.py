@@ -9,12 +9,13 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ganaug.checkpoint import ANOTHER, MANIFEST, Entry, load_module, read_listed, read_manifest
+from ganaug.data import LabeledImages
 from ganaug.data.labels import is_one_line
 from ganaug.errors import ModelError
 from ganaug.files import LIMIT, parse_json
 from ganaug.images import MODES, printable
 from ganaug.nets import NETS
-from ganaug.recipe import Side
+from ganaug.recipe import Nets, Side
 
 CARD, WEIGHTS = "generator.json", "generator.safetensors"
 HEADER_LIMIT = 2**20  # bytes of the names of the tensors
@@ -58,6 +59,13 @@ class Architecture(BaseModel):
     z_dim: Annotated[int, Field(ge=1, le=4096)]
     shape: tuple[Channels, Side, Side]
     classes: Classes
+
+    @classmethod
+    def of(cls, nets: Nets, data: LabeledImages) -> "Architecture":
+        """What complete settings of the networks ask for, for images as these."""
+        return cls(
+            name=nets.name or "", width=nets.width or 0, z_dim=nets.z_dim, shape=data.shape, classes=data.classes
+        )
 
     def build(self) -> nn.Module:
         """The untrained generator.

@@ -28,6 +28,11 @@ class Overfitting:
     target: float
 
 
+def _place(x: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    """Where x lies from `start` (0) to `end` (1), no further out than -1 and 2: the two may be all but equal."""
+    return ((start - x) / (start - end).clamp(min=1e-6)).clamp(-1, 2)
+
+
 OVERFITTING = {
     # r_t (eq. 1): the share of training images that D is sure of. A relativistic D has no zero of its own; between
     # real and fake lies the mean of their means.
@@ -36,8 +41,7 @@ OVERFITTING = {
     ),
     # r_v (eq. 1): where D puts held-out images, from among the training images (0) to among the generated ones (1).
     "held-out": Overfitting(
-        lambda train, held_out, fake: (train.mean() - held_out.mean()) / (train.mean() - fake.mean()).clamp(min=1e-6),
-        target=0.4,
+        lambda train, held_out, fake: _place(held_out.mean(), train.mean(), fake.mean()), target=0.4
     ),
 }
 
