@@ -13,9 +13,11 @@ from ganaug.recipe import Recipe, validate
 SMALL_MINUTES, MINUTES = 2.0, 8.0  # what a run may take by default on two cores, up to 16 px and above
 FEWEST_STEPS, MOST_STEPS = 500, 10_000  # of such a run
 MANY = 5_000  # images from which the style pair pays on a GPU
+AUGMENTED, MOST_AUGMENTED = 200, 0.8  # over the number of images: the share to augment where it is fixed; at most
 PLENTY = 50_000  # images that D does not learn by heart in a run of the usual length
 TELLING = 1_000  # validation images whose distance from generated ones can be told
 CPU_SIDE = 64  # px; beyond it a CPU needs hours
+STYLE_R1 = 0.0002  # times pixels over batch size: R1 of the style pair, by the rule of its authors' code
 CPU_WIDTH, GPU_WIDTH, STYLE_GPU_WIDTH = 16, 64, 256  # channels at the finest level
 
 Cost = Callable[[str, int, int, str], float]  # (networks, width, batch size, precision) -> s a step on two CPU cores
@@ -33,22 +35,31 @@ class Choice:
         return f"{self.key} = {self.value}: {self.why}"
 
 
+QUICK = {"beta1": 0.0, "beta2": 0.99}
+UNPENALISED = {"r1_gamma": 0.0, "r2_gamma": 0.0, "penalty_every": 1}
 # What each pair of networks was published with.
 OBJECTIVES: dict[str, tuple[dict[str, Any], str]] = {
     "residual": (
-        {"adversarial": "relativistic", "r1_gamma": 1.0, "r2_gamma": 1.0, "penalty_every": 4, "spectral_norm": False},
+        {
+            "adversarial": "relativistic",
+            "r1_gamma": 1.0,
+            "r2_gamma": 1.0,
+            "penalty_every": 4,
+            "spectral_norm": False,
+            **QUICK,
+        },
         "nets without normalisation want both penalties (Huang et al. 2024)",
     ),
     "style": (
-        {"adversarial": "nonsaturating", "r1_gamma": 0.1, "r2_gamma": 0.0, "penalty_every": 16, "spectral_norm": False},
-        "as StyleGAN2 at small sizes (Karras et al. 2020)",
+        {"adversarial": "nonsaturating", "r2_gamma": 0.0, "penalty_every": 16, "spectral_norm": False, **QUICK},
+        "as StyleGAN2 (Karras et al. 2020)",
     ),
     "resnet": (
-        {"adversarial": "hinge", "r1_gamma": 0.0, "r2_gamma": 0.0, "penalty_every": 1, "spectral_norm": True},
-        "as published (Miyato and Koyama 2018)",
+        {"adversarial": "hinge", **UNPENALISED, "spectral_norm": True, "beta1": 0.0, "beta2": 0.9},
+        "as published (Miyato and Koyama 2018), but with one D step for each of G",
     ),
     "dcgan": (
-        {"adversarial": "nonsaturating", "r1_gamma": 0.0, "r2_gamma": 0.0, "penalty_every": 1, "spectral_norm": False},
+        {"adversarial": "nonsaturating", **UNPENALISED, "spectral_norm": False, "beta1": 0.5, "beta2": 0.999},
         "as published (Radford et al. 2016)",
     ),
 }
@@ -109,16 +120,18 @@ def complete(
     if steps is None:
         seconds = cost(nets, width, min(batch_size, n), precision)
         steps = choose("train.steps", *_steps(seconds, shown, on_cpu))
+    if nets == "style":
+        choose("train.r1_gamma", STYLE_R1 * shown / batch_size, "grows with the pixels (Karras et al. 2020, ADA)")
     objective, why = OBJECTIVES[nets]
     for key, value in objective.items():
         choose(f"train.{key}", value, why)
     choose("train.class_weight", *_class_weight(recipe.train.class_head))
     choose("train.lr", *_lr(nets, shown))
     choose("train.sampling", *_sampling(data))
-    choose("train.ramp", 0.0, "labels count from the first step")
+    choose("train.ramp", 0.0, "labels that come in late taught no more, at 20 images a class")
     choose("train.augment", *_policy(data))
     adapt = choose("train.adapt", *_adapt(n, recipe))
-    choose("train.augment_p", *_augment_p(n, adapt))
+    choose("train.augment_p", *_augment_p(n, adapt, tables["train"]["augment"]))
     choose("train.choose_by", *_choose_by(held_out))
     choose("train.checkpoint_every", max(1, steps // 10), "a tenth of the run")
     choose("train.ema_images", steps * batch_size / 20, "half-life of a twentieth of the run")
@@ -167,9 +180,9 @@ def _width(nets: str, on_cpu: bool) -> tuple[int, str]:
 def _precision(nets: str, pixels: int, device: torch.device) -> tuple[str, str]:
     """bf16 where the arithmetic is there in hardware, and large enough to wait for."""
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return "bf16", "twice as fast on this GPU; penalties, losses and averages stay fp32"
+        return "bf16", "twice as fast on this GPU; weights, losses and averages stay fp32"
     if device.type == "cpu" and pixels > 16 * 16 and nets != "dcgan" and _cpu_has_bf16():
-        return "bf16", "about twice as fast on this processor; penalties, losses and averages stay fp32"
+        return "bf16", "about twice as fast on this processor; weights, losses and averages stay fp32"
     return "fp32", "nothing is gained by less: small images, or no bf16 in hardware"
 
 
@@ -210,17 +223,24 @@ def _policy(data: LabeledImages) -> tuple[str, str]:
 
 
 def _adapt(n: int, recipe: Recipe) -> tuple[str, str]:
-    if recipe.train.augment == "none" or recipe.train.augment_p is not None:
+    if recipe.train.augment == "none":
+        return "none", "there is no augmentation"
+    if recipe.train.augment_p is not None:
         return "none", "its strength is given"
     if n >= PLENTY:
         return "none", f"{n:,} images are not learned by heart in one run"
     return "held-out", "augmentation grows where D tells training images from held-out ones"
 
 
-def _augment_p(n: int, adapt: str) -> tuple[float, str]:
-    if adapt == "none":
+def _augment_p(n: int, adapt: str, policy: str) -> tuple[float, str]:
+    if policy == "none":
+        return 0.0, "there is no augmentation"
+    if adapt != "none":
+        return 0.0, "where adaptation starts"
+    if n >= PLENTY:
         return 0.0, f"{n:,} images are enough without"
-    return 0.0, "where adaptation starts"
+    share = min(MOST_AUGMENTED, AUGMENTED / n)
+    return round(share, 3), f"{AUGMENTED} over the number of images, up to what leaks into G"
 
 
 def _choose_by(held_out: int) -> tuple[str, str]:

@@ -184,5 +184,6 @@ class Discriminator(nn.Module):
         """Both batches under the same labels, in one pass unless batch statistics would mix them."""
         if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.trunk.modules()):
             return self(real, labels, trust), self(fake, labels, trust)
-        groups = torch.cat([labels, labels + self.num_classes])
+        known = torch.where(trust > 0, labels, 2 * self.num_classes)  # nothing tells the class of the others
+        groups = torch.cat([known, known + 2 * self.num_classes + 1])
         return self(torch.cat([real, fake]), labels.repeat(2), trust.repeat(2), groups).split(len(real))

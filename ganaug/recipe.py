@@ -81,13 +81,13 @@ class Train(Table):
     augment: str | None = None  # "none" or a DiffAugment policy such as "color,translation,cutout"
     augment_p: Unit | None = None  # share of the images that D sees augmented, at the start where it adapts
     adapt: Literal["none", "train", "held-out"] | None = None  # what moves augment_p: ADA's r_t, or its r_v
-    unlabeled_weight: NonNegative = 1.0  # weight of the images without labels, where there are any
+    unlabeled_weight: Unit = 1.0  # how far sure guesses of missing labels are believed, times how often they are right
     init: Text = ""  # MODEL whose weights training starts from, as far as they fit
-    precision: Literal["fp32", "bf16"] | None = None  # of convolutions and products; all else is fp32
+    precision: Literal["fp32", "bf16"] | None = None  # of convolutions and products; weights and losses are fp32
     choose_by: Literal["distance", "utility"] | None = None  # what the best checkpoint is best at, on validation
     lr: Positive | None = None
-    beta1: Decay = 0.0
-    beta2: Decay = 0.99
+    beta1: Decay | None = None
+    beta2: Decay | None = None
     final_lr: Unit = 0.05  # share of `lr` left at the last step, after a cosine
     ema_images: Positive | None = None  # half-life of G's moving average, in images shown
     seed: Seed = 0

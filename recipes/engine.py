@@ -42,7 +42,7 @@ class Study:
         claims: What is owed.
         seeds: Training seeds of each arm; the images are the same for all.
         budget: Of each run.
-        each: Synthetic images of each class that classifiers learn from; and real ones, where there are as many.
+        each: Synthetic images of each class.
         device: Where.
     """
 
@@ -60,7 +60,7 @@ class Study:
 def beside_real(source: str) -> Study:
     """How many of the right answers of real images synthetic ones are worth, after as many images shown."""
     return Study(
-        title=f"{source}: classifiers of synthetic images beside those of as many real ones",
+        title=f"{source}: classifiers of synthetic images beside those of all real ones",
         source=source,
         take=everything,
         arms={"default": DEFAULT},
@@ -198,8 +198,8 @@ def conditions(content: dict[str, Any]) -> str:
         f"generator is marked by {classifiers['of each run']} classifiers that learn from {images['each']} of its "
         f"images a class ({classifiers['augment']}, {classifiers['steps']} steps, both chosen on real validation "
         f"images), and by the distance to {images['test']:,} test images in the features of {content['encoder']}. "
-        "Beside it stand real images: for the classifiers the training images, for the distances the whole split they "
-        f"were taken from, at most {images['each']} a class of either. A run has collapsed where its last checkpoint "
+        "Beside it stand real images: for the classifiers all training images, for the distances the whole split they "
+        f"were taken from, at most {images['each']} a class. A run has collapsed where its last checkpoint "
         f"lies over {COLLAPSED:g} times as far from the test images as the one that is shipped, or where a class had "
         "lost its variety at one beyond the first third of the run. "
         f"{content['covers']}"

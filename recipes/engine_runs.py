@@ -75,7 +75,7 @@ class Series:
         arms: Name -> how a generator is trained.
         images: The same for all of them.
         budget: Of each run.
-        each: Synthetic images of each class that classifiers learn from; and real ones, where there are as many.
+        each: Synthetic images of each class.
         place: The folder that keeps what is finished.
         device: Where.
         workers: Runs at a time, among which the cores are shared.
@@ -154,9 +154,8 @@ class Series:
         return {"steps": steps, **mark, **health(out, end / mark["fd"])}
 
     def _real_mark(self, seed: int, exam: Exam) -> Mark:
-        """What real images would come to: those that were learned from, and for the distances as many as synthetic."""
-        learned, alike = (pair(up_to(self.each, data)) for data in (self.images.train, self.images.whole))
-        return exam.mark(learned, alike, seed)
+        """What real images would come to: all that were learned from, and for the distances as many as synthetic."""
+        return exam.mark(pair(self.images.train), pair(up_to(self.each, self.images.whole)), seed)
 
     def _learn(self, arm: Arm, out: Path, *settings: str) -> Synthesizer:
         """Train, or go on with it."""

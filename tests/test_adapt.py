@@ -27,7 +27,7 @@ class Knows(nn.Module):
         super().__init__()
         self.known = {image.numpy().tobytes() for image in images}
 
-    def forward(self, images: Tensor, labels: Tensor, trust: Tensor) -> Verdict:
+    def forward(self, images: Tensor, labels: Tensor, trust: float) -> Verdict:
         pixels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         real = images.flatten(1).abs().amax(1) > 1e-6  # G draws plain grey
         known = torch.tensor([image.numpy().tobytes() in self.known for image in pixels])
@@ -68,7 +68,7 @@ def setting(kind: str, known: str) -> tuple[GanState, Objective, Batches, Batche
 )
 def test_one_notch_up_where_d_overfits_and_down_where_it_does_not(kind: str, known: str, direction: int):
     state, objective, batches, held_out = setting(kind, known)
-    said = adapt(state, batches, held_out, objective, 0.01, Generator().manual_seed(0))
+    said = adapt(state, batches, held_out, objective, 0.01, 1.0, Generator().manual_seed(0))
     assert state.augment_p == pytest.approx(0.4 + direction * 0.01 / SWEEP)
     assert float(said["watch/augment_p"]) == pytest.approx(state.augment_p)
     assert (float(said["watch/overfitting"]) > OVERFITTING[kind].target) == (direction > 0)
@@ -78,7 +78,7 @@ def test_the_share_stays_between_none_and_the_most_that_does_not_leak():
     for known, end in (("training images", MOST), ("nothing", 0.0)):
         state, objective, batches, held_out = setting("held-out", known)
         for i in range(50):
-            adapt(state, batches, held_out, objective, 0.01, Generator().manual_seed(i))
+            adapt(state, batches, held_out, objective, 0.01, 1.0, Generator().manual_seed(i))
         assert state.augment_p == end
 
 
@@ -88,6 +88,20 @@ def test_a_d_that_tells_nothing_apart_gives_no_number_that_would_pass_for_diverg
     assert found == [2.0, 0.0, -1.0]
 
 
+def test_images_without_a_believed_label_have_no_say_in_it():
+    """D knows the images without one by heart, and none of those that are as the held-out ones."""
+    state, objective, _, held_out = setting("held-out", "training images")
+    stranger = noise(60, seed=7)
+    images = torch.cat([stranger.images, noise(60, seed=1).images])
+    both = replace(stranger, images=images, labels=torch.arange(120) % 3, names=("",) * 120)
+    trust = (torch.arange(120) < 60).float()
+    mixed = Batches(both, 40, 0, CPU, trust=trust)
+    said = adapt(state, mixed, held_out, objective, 0.01, 1.0, Generator().manual_seed(0))
+    assert float(said["watch/overfitting"]) == 0.0 and state.augment_p < 0.4
+    nothing = Batches(both, 40, 0, CPU, trust=torch.zeros(120))
+    assert adapt(state, nothing, held_out, objective, 0.01, 1.0, Generator().manual_seed(0)) == {}
+
+
 def test_looking_at_held_out_images_changes_no_weight_and_no_statistic():
     todo = plan(
         noise(), load_recipe("auto", ["train.steps=10", "nets.name=dcgan", "train.adapt=held-out"]), device="cpu"
@@ -95,7 +109,7 @@ def test_looking_at_held_out_images_changes_no_weight_and_no_statistic():
     state, objective = build(todo)
     before = [tensor.clone() for tensor in tensors(state)]
     data = Batches(todo.train, 8, 0, CPU), Batches(todo.val, 8, 0, CPU)
-    adapt(state, *data, objective, 0.1, Generator().manual_seed(0))
+    adapt(state, *data, objective, 0.1, 1.0, Generator().manual_seed(0))
     assert all(torch.equal(a, b) for a, b in zip(before, tensors(state), strict=True)) and state.D.training
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ganaug.recipe import load_recipe
 from ganaug.run import execute, plan
-from ganaug.run.judge import COLLAPSED, Judge, Judgement, spread
+from ganaug.run.judge import COLLAPSED, EACH, IMAGES, MOST, Judge, Judgement, alike, even, spread, topped_up
 from ganaug.run.loop import alarms
 from ganaug.run.players import architecture
 from ganaug.run.record import Record
@@ -65,11 +65,29 @@ def test_wrong_labels_score_worse_than_real_images_under_their_own(judged: tuple
         assert found["real"].score <= 0.1 and found["wrong"].score >= 3  # nats
 
 
+def test_every_class_is_watched_also_one_that_validation_hardly_shows(judged: tuple[Judge, dict[str, Judgement]]):
+    judge, _ = judged
+    rare = replace(judge.todo.val, labels=torch.zeros_like(judge.todo.val.labels))
+    scarce = replace(judge, todo=replace(judge.todo, val=rare))
+    found = scarce(Prints((1,)), architecture(judge.todo))
+    assert set(found.variety) == {"rows", "columns", "disc"} and found.collapsed == ["columns"]
+
+
+def test_a_score_takes_some_thousand_images_whatever_the_size_of_validation():
+    labels = torch.arange(5).repeat_interleave(torch.tensor([8000, 1000, 500, 400, 100]))
+    for part in (labels, labels[::50]):
+        wanted = alike(part)
+        assert IMAGES <= len(wanted) <= MOST
+        assert (wanted.bincount() / len(wanted)).tolist() == pytest.approx([0.8, 0.1, 0.05, 0.04, 0.01], abs=0.015)
+    assert even(3).bincount().tolist() == [334] * 3
+    assert topped_up(torch.tensor([0] * 50 + [1] * 3), 3).bincount().tolist() == [50, EACH, EACH]
+
+
 def test_the_spread_of_a_class_by_hand_and_none_of_a_single_image():
     features = torch.tensor([[0.0, 0.0], [0.0, 2.0], [4.0, 1.0], [9.0, 9.0]], dtype=torch.float64)
-    assert spread(features[:2], torch.tensor([0, 0]), 1).tolist() == [1.0]
+    assert spread(features[:2], torch.tensor([0, 0]), 1).square().tolist() == pytest.approx([2.0])
     single = spread(features, torch.tensor([0, 0, 0, 1]), 3)
-    assert single[0] == pytest.approx((features[:3].var(0, correction=0).sum()) ** 0.5) and single[1:].isnan().all()
+    assert single[0] == pytest.approx((features[:3].var(0).sum()) ** 0.5) and single[1:].isnan().all()
 
 
 def test_equal_real_images_are_no_collapse(monkeypatch: pytest.MonkeyPatch):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ganaug.auto import OBJECTIVES, affordable, complete
-from ganaug.data import LabeledImages, load
+from ganaug.data import LabeledImages, load, without_labels
 from ganaug.nets import NETS, step_seconds
 from ganaug.recipe import Recipe, load_recipe
 from ganaug.run import plan
@@ -112,6 +112,29 @@ def test_large_images_are_brought_to_a_size_that_a_cpu_can_bear_with_a_reason():
     assert affordable(Recipe(), (3, 64, 300), CPU) is None and affordable(Recipe(), (3, 200, 200), GPU) is None
     for setting in ("data.resolution=200", "train.steps=9"):  # the user decided
         assert affordable(load_recipe("auto", [setting]), (3, 200, 200), CPU) is None
+
+
+@pytest.mark.parametrize(("n", "share"), [(24, 0.8), (200, 0.8), (1000, 0.2), (50_000, 0.0)])
+def test_where_augmentation_does_not_adapt_it_is_the_stronger_the_fewer_images_there_are(n: int, share: float):
+    assert chosen(images(n), CPU, "train.adapt=none").train.augment_p == share
+    assert chosen(images(n), CPU, "train.augment=none").train.augment_p == 0.0
+
+
+def test_the_penalty_of_the_style_pair_grows_with_the_pixels():
+    found = [
+        chosen(images(shape=(3, side, side)), GPU, "nets.name=style", "train.precision=fp32") for side in (32, 128)
+    ]
+    assert [recipe.train.r1_gamma for recipe in found] == pytest.approx([0.0032, 0.0512])
+
+
+def test_images_in_memory_follow_those_that_are_brought_to_another_size(tmp_path):
+    from shell import pictures, write_folder
+
+    data, val, more = (load(write_folder(tmp_path / str(i), pictures(30, seed=i, size=(80, 80)))) for i in range(3))
+    for unlabeled in (more, without_labels(more)):
+        todo = plan(data, load_recipe("auto"), device="cpu", val=val, unlabeled=unlabeled)
+        assert todo.unlabeled is not None
+        assert todo.train.shape == todo.val.shape == todo.unlabeled.shape == (1, 64, 64)
 
 
 def test_a_plan_for_large_images_trains_what_measure_will_read(tmp_path):

@@ -305,13 +305,13 @@ def test_each_label_goes_with_its_trust():
 def test_balanced_batches_hold_every_class_alike_and_no_image_of_a_class_more_often_than_another():
     data = random_images(60)
     data = replace(data, labels=(torch.arange(60) >= 57).long() + (torch.arange(60) >= 50).long())
-    batches = Batches(data, 20, seed=0, device=CPU, balanced=True)
+    batches = Batches(data, 20, seed=0, device=CPU, strata=data.labels)
     drawn = torch.cat([batches.indices(b) for b in range(30)])  # ten epochs of 3 x 20
     assert data.labels[drawn].bincount().tolist() == [200, 200, 200]
     for k in range(3):
         often = drawn.bincount(minlength=60)[data.labels == k]
         assert often.max() - often.min() <= 1
-    again = Batches(data, 20, seed=0, device=CPU, balanced=True)
+    again = Batches(data, 20, seed=0, device=CPU, strata=data.labels)
     assert [again.indices(b).tolist() for b in (7, 3)] == [batches.indices(b).tolist() for b in (7, 3)]
 
 

@@ -88,7 +88,7 @@ def test_images_without_labels_resume_to_the_same_bytes(tmp_path: Path):
     data, more = noise(30), noise(40, seed=9)
     unlabeled = UnlabeledImages(more.images, more.names)
     todo = plan(data, load_recipe("auto", TINY), device="cpu", unlabeled=unlabeled)
-    guesses = Guesses(more.labels, torch.arange(40) % 3 > 0, (1.0, 1.0))
+    guesses = Guesses(more.labels, torch.arange(40) % 3 > 0, share=1.0, right=0.9)
     whole, _ = build(todo)
     taught(whole, todo, STEPS, guesses)
     assert content(resumed(todo, tmp_path / "run", guesses)) == content(whole)

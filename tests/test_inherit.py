@@ -26,7 +26,6 @@ from ganaug.synthesis import Architecture, Synthesizer
 
 OLD = ("ant", "bee", "cat")
 NEW = ("cow", "cat", "ant")  # another order, one new, one gone
-PER_CLASS = {"residual": {"label.weight": 0}, "dcgan": {"input.weight": 1}, "style": {"mapping.label.weight": 0}}
 
 
 def generator(

@@ -1,14 +1,17 @@
 """Training works: a tiny GAN learns to obey its label, and a run is a function of its seed."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Generator, Tensor
 
 from ganaug.checkpoint import dump_module
+from ganaug.conditioning import CLASS_HEADS
 from ganaug.data import Batches, LabeledImages
 from ganaug.images import to_float
+from ganaug.losses import gradient_penalty
 from ganaug.recipe import load_recipe, shipped
 from ganaug.run import plan
 from ganaug.run.loop import build
@@ -149,8 +152,46 @@ def test_a_lazy_penalty_weighs_as_many_times_more(every: int):
         patch.setattr("ganaug.training.steps.descend", catch)
         losses = discriminator_step(state, *batches[0], objective, Generator().manual_seed(0))
     parts = {name: float(value) for name, value in losses.items()}
-    expected = parts["D/adversarial"] + parts["D/class"] + every * (parts["D/r1"] + parts["D/r2"]) / 2
+    expected = (
+        parts["D/adversarial"] + objective.class_weight * parts["D/class"] + every * (parts["D/r1"] + parts["D/r2"]) / 2
+    )
     assert caught == pytest.approx([expected])
+
+
+@pytest.mark.parametrize("head", CLASS_HEADS)
+def test_the_class_head_learns_as_far_as_labels_are_believed(head: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ganaug.training.steps.descend", lambda loss, player, optimizer: None)
+    state, batches, objective, _ = begin("auto", *TINY, f"train.class_head={head}")
+    images, labels, whole = batches[0]
+    for step, name in ((discriminator_step, "D/class"), (generator_step, "G/class")):
+        full, half, none = (
+            float(step(state, images, labels, share * whole, objective, Generator().manual_seed(0))[name])
+            for share in (1.0, 0.5, 0.0)
+        )
+        assert full != 0 and half == pytest.approx(full / 2) and none == 0
+
+
+def test_labels_come_in_over_the_ramp():
+    state, batches, objective, _ = begin("auto", *TINY, "train.ramp=1.0")
+    loop = train(state, batches, objective, steps=8, tick=1)
+    seen = [next(loop).losses["D/class"] for _ in range(8)]
+    assert seen[:5] == [0.0] * 5 and all(loss > 0 for loss in seen[5:])
+
+
+def test_a_penalty_in_bf16_points_where_the_exact_one_does():
+    state, batches, objective, _ = begin("auto", *TINY, "train.precision=bf16", data=stand_in((1, 28, 28)))
+    images, labels, trust = batches[0]
+    found = []
+    for bf16 in (True, False):
+        seen = images.clone().requires_grad_()
+        with replace(objective, bf16=bf16).arithmetic(CPU):
+            verdict = state.D(seen, labels, trust)
+        penalty = gradient_penalty(verdict.logits, seen)
+        gradient = torch.autograd.grad(penalty.mean(), list(state.D.trunk.parameters()), materialize_grads=True)
+        found.append((penalty.detach(), torch.cat([part.flatten() for part in gradient])))
+    (rough, rough_gradient), (exact, exact_gradient) = found
+    assert rough.dtype == torch.float32 and float(rough.mean()) == pytest.approx(float(exact.mean()), rel=0.05)
+    assert float(torch.cosine_similarity(rough_gradient, exact_gradient, 0)) >= 0.99
 
 
 def test_each_step_moves_its_own_player_alone():

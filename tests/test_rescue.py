@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tiny_run import SETTINGS, noise, steps_of
 from torch import Tensor
 
 from ganaug.checkpoint import parse_tensors, read_checkpoint
-from ganaug.data import Batches
+from ganaug.data import Batches, LabeledImages
 from ganaug.errors import DivergedError, InterruptedRun
 from ganaug.recipe import load_recipe
 from ganaug.run import execute, plan
@@ -54,10 +55,11 @@ def run(
     stops: tuple[int, ...] = (),
     kills: tuple[int, ...] = (),
     bad: tuple[int, ...] | None = None,
+    unlabeled: LabeledImages | None = None,
 ) -> list[str]:
     """Train with events at some batches, resumed as often as needed; how it went in between."""
     happened = {"stops": set(stops), "kills": set(kills), **({} if bad is None else {"bad": bad})}
-    todo, ends = plan(noise(), load_recipe("auto", [*SETTINGS, *settings]), device="cpu"), []
+    todo, ends = plan(noise(), load_recipe("auto", [*SETTINGS, *settings]), device="cpu", unlabeled=unlabeled), []
     with pytest.MonkeyPatch.context() as patch:
         learn_fast(patch)
         patch.setattr("ganaug.run.streams.Batches", type("", (Eventful,), happened))
@@ -185,6 +187,16 @@ def test_three_rescues_and_no_more(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert str(again.value) == str(caught.value) and tree(out) == before
 
 
+def test_a_diagnosis_names_images_without_labels_too(tmp_path: Path):
+    bad = tuple(2 * (STEPS * stream + 12) for stream in range(4))
+    more = noise(200, seed=5)
+    more = replace(more, names=tuple(f"pile/{i}.png" for i in range(200)))
+    with pytest.raises(DivergedError, match="taken back 3 times"):
+        run(tmp_path / "run", bad=bad, unlabeled=more)
+    seen = json.loads((tmp_path / "run/diagnosis.json").read_text())["files"]["D"]
+    assert len(seen) == 8 and any(name.startswith("pile/") for name in seen)
+
+
 def test_three_rescues_in_two_thousand_steps_may_come_again_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ganaug.run.rescue.WITHIN", 5)
     out = tmp_path / "run"
@@ -210,7 +222,7 @@ def test_a_rate_far_too_high_ends_with_exit_code_3(
 
 def test_a_rate_somewhat_too_high_is_mended(tmp_path: Path):
     out = tmp_path / "run"
-    run(out, "train.lr=0.12", bad=())
+    run(out, "train.lr=0.2", bad=())
     assert facts(out)["faults"] and steps_of(out) == [10, 20, 30]
 
 

@@ -21,7 +21,7 @@ def test_of_digits_with_five_labels_a_class_sure_guesses_are_right_in_95_of_100_
     right = (found.labels == labels).float()
     assert found.sure.float().mean() >= 0.7 and right[found.sure].mean() >= 0.95
     assert right[found.sure].mean() > right[~found.sure].mean() + 0.1
-    share, precision = found.validated
+    share, precision = found.share, found.right
     assert 0.5 <= share <= 1 and precision >= 0.9
 
 

@@ -22,5 +22,6 @@ from ganaug.data.twins import near_twins as near_twins
 from ganaug.data.unlabeled import UnlabeledImages as UnlabeledImages
 from ganaug.data.unlabeled import load_unlabeled as load_unlabeled
 from ganaug.data.unlabeled import new_beside as new_beside
+from ganaug.data.unlabeled import resized as resized
 from ganaug.data.unlabeled import with_more as with_more
 from ganaug.data.unlabeled import without_labels as without_labels

@@ -28,8 +28,8 @@ class Batches:
         batch_size: B, at most as many as there are.
         seed: Decides the order.
         device: Where the batches are wanted.
-        balanced: Whether every class comes as often as any other: an epoch of N images holds N / K of each, rounded up,
-            of which a small class repeats its own.
+        strata: Which stratum each image is of, int64 [N]: each of the S comes as often as any other, so that an epoch
+            of N images holds N / S of each, rounded up, of which a small one repeats its own. None: all are one.
         trust: How much each label is to be believed, [N]; None: wholly.
 
     Example:
@@ -46,7 +46,7 @@ class Batches:
         seed: int,
         device: torch.device,
         *,
-        balanced: bool = False,
+        strata: Tensor | None = None,
         trust: Tensor | None = None,
     ):
         self.size = min(batch_size, len(data))
@@ -54,14 +54,13 @@ class Batches:
             log.warning(
                 "%d images are fewer than a batch of %d: the batch shrinks to %d", len(data), batch_size, self.size
             )
-        self.seed, self.device = seed, device
+        self.seed, self.device, self.names = seed, device, data.names
         resident = device.type != "cpu" and data.images.nbytes <= available_memory(device) // 2
         self.images = data.images.to(device) if resident else data.images
         self.labels = data.labels.to(device)
         self.trust = (torch.ones(len(data)) if trust is None else trust).to(device)
-        members = [(data.labels == k).nonzero().squeeze(1) for k in range(data.num_classes)] if balanced else []
-        self._members = [rows for rows in members if len(rows)]
-        self._order = lru_cache(maxsize=2)(self._balanced_epoch if balanced else self._epoch)
+        self._members = [] if strata is None else [(strata == s).nonzero().squeeze(1) for s in strata.unique()]
+        self._order = lru_cache(maxsize=2)(self._balanced_epoch if self._members else self._epoch)
         self.total = len(self._order(0))
 
     def __getitem__(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -82,13 +81,13 @@ class Batches:
         return _shuffled(len(self.labels), self.seed, epoch, ORDER)
 
     def _balanced_epoch(self, epoch: int) -> Tensor:
-        """The next images of each class, every one as often as the others of its class, in one order."""
+        """The next images of each stratum, every one as often as the others of its own, in one order."""
         share = -(-len(self.labels) // len(self._members))
         rows = [self._next(k, epoch * share, share) for k in range(len(self._members))]
         return torch.cat(rows)[_shuffled(share * len(rows), self.seed, epoch, ORDER)]
 
     def _next(self, which: int, first: int, count: int) -> Tensor:
-        """Numbers `first` to `first + count` of the endless shuffled stream of one class."""
+        """Numbers `first` to `first + count` of the endless shuffled stream of one stratum."""
         rows = self._members[which]
         rounds = range(first // len(rows), (first + count - 1) // len(rows) + 1)
         stream = torch.cat([rows[_shuffled(len(rows), self.seed, r, ORDER, which)] for r in rounds])

@@ -113,6 +113,11 @@ def load_unlabeled(
     return data
 
 
+def resized(data: UnlabeledImages, size: tuple[int, int]) -> UnlabeledImages:
+    """The images at another (height, width) in px, as `load_unlabeled` would read them with `resolution=size`."""
+    return data if data.shape[1:] == size else _decode(_as_listing(data), size, data.shape[0])
+
+
 def without_labels(data: LabeledImages) -> UnlabeledImages:
     """The images of a labelled set."""
     return UnlabeledImages(data.images, data.names, data.source)

@@ -19,12 +19,14 @@ class Guesses(NamedTuple):
     Attributes:
         labels: The likeliest class of each, int64 [M].
         sure: Whether it is likely enough to be learned from, bool [M].
-        validated: The share of sure guesses, and of right ones among those, on the validation images.
+        share: How many guesses are sure on the validation images, of 1.
+        right: How many of those are right, of 1; what they claim at least where none is sure.
     """
 
     labels: Tensor
     sure: Tensor
-    validated: tuple[float, float]
+    share: float
+    right: float
 
 
 def guess_labels(
@@ -87,8 +89,7 @@ def guess_labels(
         likely = vote(turn, torch.cat([images, unlabeled[sure]]), torch.cat([labels, guessed[sure]]))
     guessed, sure = confident(likely[n:])
     right = (guessed == held_out[1])[sure].double()
-    validated = float(sure.double().mean()), float(right.mean()) if len(right) else 0.0
-    return Guesses(*confident(likely[:n]), validated)
+    return Guesses(*confident(likely[:n]), float(sure.double().mean()), float(right.mean()) if len(right) else SURE)
 
 
 def confident(likely: Tensor) -> tuple[Tensor, Tensor]:

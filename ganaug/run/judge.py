@@ -1,4 +1,4 @@
-"""Which checkpoint is best: the one whose images, with their labels, lie closest to the validation images."""
+"""Which checkpoint is best, and whether it still draws various images: by the validation images alone."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,7 +13,8 @@ from ganaug.measures.fidelity import frechet_distance, joint_features, mean_norm
 from ganaug.run.planning import Plan
 from ganaug.synthesis import Architecture, Synthesizer
 
-IMAGES = 1000  # synthetic images per score
+IMAGES, MOST = 1000, 5000  # synthetic images per score, at least and at most
+EACH = 32  # of a class, at least, to tell how various they are
 JUDGED = 1  # the stream of latents that checkpoints are chosen by; users and `measure` draw from others
 PROBES, PROBE_STEPS = 2, 200  # classifiers that tell the utility of a checkpoint, and their steps
 CRITERIA = {"distance": "distance", "utility": "loss of classifiers of its images"}  # as a score is called
@@ -44,7 +45,8 @@ class Judge:
 
     The features are those of a classifier trained on the real training split; labels are part of the distance, so a
     generator that draws well but disobeys loses. With `train.choose_by=utility` the score is the loss of classifiers
-    that learned from synthetic images alone (GAN-train: Shmelkov et al. 2018, arXiv:1807.09499), for a few steps.
+    that learned from synthetic images alone, as many of each class (GAN-train: Shmelkov et al. 2018, arXiv:1807.09499),
+    for a few steps.
     """
 
     encoder: Encoder
@@ -63,18 +65,17 @@ class Judge:
 
     def __call__(self, G: nn.Module, architecture: Architecture) -> Judgement:
         """What is thought of `G`."""
-        todo, val = self.todo, self.todo.val
-        wanted = val.labels.repeat(-(-IMAGES // len(val)))
+        todo, val, K = self.todo, self.todo.val, self.todo.val.num_classes
+        by_utility = todo.recipe.train.choose_by == "utility"
+        wanted = even(K) if by_utility else alike(val.labels)
         synth = Synthesizer(G, architecture, {}, str(todo.device))
-        images, labels = synth.sample(wanted, mix(todo.recipe.train.seed, JUDGED))
-        features = self.encoder(images)
-        share = spread(features, labels, val.num_classes) / self.spread
+        images, labels = synth.sample(topped_up(wanted, K), mix(todo.recipe.train.seed, JUDGED))
+        features, n = self.encoder(images), len(wanted)
+        share = spread(features, labels, K) / self.spread
         variety = {name: float(s) for name, s in zip(val.classes, share, strict=True) if s.isfinite()}
-        if todo.recipe.train.choose_by == "utility":
+        if by_utility:
             return Judgement(self._loss(images, labels), variety)
-        joint = (
-            joint_features(x, y, val.num_classes, self.scale) for x, y in ((self.real, val.labels), (features, labels))
-        )
+        joint = (joint_features(x, y, K, self.scale) for x, y in ((self.real, val.labels), (features[:n], wanted)))
         return Judgement(float(frechet_distance(*joint)), variety)
 
     def _loss(self, images: Tensor, labels: Tensor) -> float:
@@ -99,13 +100,34 @@ class Judge:
         return total
 
 
-def spread(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Root mean square distance of each class's features [N, D] from their mean, [K]; nan below two images.
+def even(num_classes: int) -> Tensor:
+    """Labels of about IMAGES images, as many of each class."""
+    return torch.arange(num_classes).repeat_interleave(-(-IMAGES // num_classes))
 
-    >>> spread(torch.tensor([[0.0], [2.0], [5.0]]), torch.tensor([0, 0, 1]), 2).tolist()
-    [1.0, nan]
+
+def alike(labels: Tensor) -> Tensor:
+    """Labels of IMAGES to MOST images or so, in the shares that these have, [M]."""
+    return labels.repeat(-(-IMAGES // len(labels))).sort().values[:: -(-len(labels) // MOST)]
+
+
+def topped_up(labels: Tensor, num_classes: int) -> Tensor:
+    """The labels, and behind them what is missing of EACH of every class.
+
+    >>> topped_up(torch.zeros(40, dtype=torch.int64), 2).bincount().tolist()
+    [40, 32]
+    """
+    missing = (EACH - labels.bincount(minlength=num_classes)).clamp(min=0)
+    return torch.cat([labels, torch.arange(num_classes).repeat_interleave(missing)])
+
+
+def spread(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Root mean square distance of each class's features [N, D] from their mean, as few images estimate that of many,
+    [K]; nan below two images.
+
+    >>> spread(torch.tensor([[0.0], [2.0], [5.0]]), torch.tensor([0, 0, 1]), 2).square().tolist()
+    [2.0, nan]
     """
     classes = (features[labels == k] for k in range(num_classes))
-    return torch.stack(
-        [(x - x.mean(0)).square().sum(1).mean().sqrt() if len(x) > 1 else torch.tensor(torch.nan) for x in classes]
-    ).to(features.dtype)
+    return torch.stack([x.var(0).sum().sqrt() if len(x) > 1 else torch.tensor(torch.nan) for x in classes]).to(
+        features.dtype
+    )

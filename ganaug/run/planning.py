@@ -22,6 +22,7 @@ from ganaug.data import (
     load_unlabeled,
     new_beside,
     require_disjoint,
+    resized,
     scaled,
     straddling,
     without_labels,
@@ -83,7 +84,8 @@ class Plan:
     @property
     def sizes(self) -> tuple[str, tuple[int, int, int], int, int, int, int]:
         """What the cost of a step depends on, as `ganaug.nets` asks for it."""
-        nets, batch = self.recipe.nets, min(self.recipe.train.batch_size or 0, len(self.train))
+        nets, n = self.recipe.nets, len(self.train) + (len(self.unlabeled) if self.unlabeled else 0)
+        batch = min(self.recipe.train.batch_size or 0, n)
         return nets.name or "", self.train.shape, self.train.num_classes, nets.width or 0, nets.z_dim, batch
 
     def sources(self) -> dict[str, Any]:
@@ -131,7 +133,10 @@ def plan(
         )
     for caution in _cautions(data):
         log.warning("%s", caution)
+    given = data.shape
     recipe, data, smaller = _affordable(recipe, data, where)
+    if smaller:
+        val, unlabeled = (_brought_along(images, given, data.shape[1:]) for images in (val, unlabeled))
     train, held_out, spec = split(data, val, recipe.data)
     for caution in _scarce(data, train):
         log.warning("%s", caution)
@@ -162,6 +167,13 @@ def _affordable(
     tables = recipe.model_dump()
     tables["data"]["resolution"] = size
     return validate(tables, data.source), scaled(data, size), [Choice("data.resolution", size, why)]
+
+
+def _brought_along(images: Any, was: tuple[int, int, int], size: tuple[int, int]) -> Any:
+    """Images that are in memory in the form of the training images; sources are read in their new size anyway."""
+    if isinstance(images, LabeledImages | UnlabeledImages) and images.shape == was:
+        return scaled(images, size) if isinstance(images, LabeledImages) else resized(images, size)
+    return images
 
 
 def split(data: LabeledImages, val: Val, settings: Data) -> tuple[LabeledImages, LabeledImages, dict[str, Any]]:

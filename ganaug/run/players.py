@@ -37,7 +37,7 @@ def build(todo: Plan) -> tuple[GanState, Objective]:
         augment_p=t.augment_p or 0.0,
         adapt=t.adapt or "none",
         lr=t.lr or 0.0,
-        betas=(t.beta1, t.beta2),
+        betas=(t.beta1 or 0.0, t.beta2 or 0.0),
         final_lr=t.final_lr,
         ema_images=t.ema_images or 1.0,
         bf16=t.precision == "bf16",

@@ -43,7 +43,7 @@ def rescue(fault: DivergedError, keeper: Keeper, batches: Batches) -> None:
 
 def diagnose(fault: DivergedError, keeper: Keeper, batches: Batches) -> None:
     """Write RUN/diagnosis.json; a full disk is no reason to hide the fault itself."""
-    names, seen = keeper.todo.train.names, {"D": 2 * fault.draw, "G": 2 * fault.draw + 1}
+    seen = {"D": 2 * fault.draw, "G": 2 * fault.draw + 1}
     facts = {
         "cause": str(fault),
         "step": fault.step,
@@ -52,7 +52,7 @@ def diagnose(fault: DivergedError, keeper: Keeper, batches: Batches) -> None:
         "tensors": not_finite(keeper.state),
         "losses": {name: _number(loss) for name, loss in fault.losses.items()},
         "max_input": {player: _number(float(batches[batch][0].abs().max())) for player, batch in seen.items()},
-        "files": {player: [names[i] for i in batches.indices(batch)] for player, batch in seen.items()},
+        "files": {player: [batches.names[i] for i in batches.indices(batch)] for player, batch in seen.items()},
     }
     with contextlib.suppress(DiskFullError):
         replace_file(keeper.out / DIAGNOSIS, (json.dumps(facts, indent=1) + "\n").encode())

@@ -48,7 +48,13 @@ OVERFITTING = {
 
 @torch.no_grad()
 def adapt(
-    state: GanState, batches: Batches, held_out: Batches, objective: Objective, share: float, rng: Generator
+    state: GanState,
+    batches: Batches,
+    held_out: Batches,
+    objective: Objective,
+    share: float,
+    believed: float,
+    rng: Generator,
 ) -> dict[str, Tensor]:
     """Move `state.augment_p` by one notch, once D has judged a batch of each kind.
 
@@ -58,19 +64,25 @@ def adapt(
         held_out: The validation images; D is never updated by them.
         objective: Says which heuristic.
         share: How much of the run goes by from one adjustment to the next.
+        believed: How much D's labels count so far.
         rng: Of the choice of batches, latents and augmentation.
 
     Returns:
-        The heuristic and the new share, for the log.
+        The heuristic and the new share, for the log; nothing where no label of the batch is believed.
     """
     heuristic, number = OVERFITTING[objective.adapt], int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
     state.D.eval()
     with objective.arithmetic(rng.device):
-        (train, labels, trust), (unseen, others, sure) = batches[number], held_out[number]
+        (train, labels, trust), (unseen, others, _) = batches[number], held_out[number]
+        known = trust > 0  # as all held-out images are: like is held against like
+        if not known.any():
+            return {}
         fake = state.G_ema(sample_latents(state.G, len(labels), rng), labels).float()
-        rows = ((train, labels, trust), (unseen, others, sure), (fake, labels, trust))
         r = heuristic.r(
-            *(state.D(augment(images, objective.policy, state.augment_p, rng), *said).logits for images, *said in rows)
+            *(
+                state.D(augment(images, objective.policy, state.augment_p, rng), classes, believed).logits
+                for images, classes in ((train[known], labels[known]), (unseen, others), (fake, labels))
+            )
         )
     state.D.train()
     notch = share / SWEEP if r > heuristic.target else -share / SWEEP

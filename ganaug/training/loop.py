@@ -58,7 +58,7 @@ def train(
         update_ema(state.G_ema, state.G, ema_beta(state.step, batches.size, objective.ema_images))
         state.step += 1
         if held_out and objective.adapt != "none" and state.step % EVERY == 0:
-            d_losses |= adapt(state, batches, held_out, objective, EVERY / steps, rng)
+            d_losses |= adapt(state, batches, held_out, objective, EVERY / steps, believed, rng)
         taken.append(Taken(draw, d_losses | g_losses))
         if state.step % tick == 0 or state.step == steps or stop:
             losses |= watch(state, batches, taken)
