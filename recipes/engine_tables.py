@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from record import NOTHING, number
 from scipy.stats import ttest_1samp
 
 from ganaug.data import is_unbalanced
@@ -81,7 +82,7 @@ class Claim:
             "found": found.estimate,
             "95 %": found.ends,
             "seeds": len(pairs),
-            "each": ", ".join(f"{value:.4g}" for value in found.each),
+            "each": ", ".join(map(number, found.each)),
             "met": self._holds(found.estimate),
             "surely": found.ends is not None and all(map(self._holds, found.ends)),
         }
@@ -110,7 +111,9 @@ def shown(rows: Sequence[Mark]) -> list[Mark]:
 
 
 def _beside(mean: float | None, deviation: float | None) -> Any:
-    return f"{mean:.4g} ± {deviation:.2g}" if deviation else mean
+    if mean is None or deviation is None or deviation < NOTHING:
+        return mean
+    return f"{number(mean)} ± {number(deviation, 2)}"
 
 
 def accuracy(mark: Mark, truth: Truth) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+NOTHING = 1e-12  # what rounding leaves of 0
 
 
 def record(name: str, title: str, rows: list[dict[str, Any]], **facts: Any) -> Path:
@@ -58,9 +59,20 @@ def made(content: dict[str, Any]) -> str:
     return f"Written by `{content['command']}` at {content['commit']} ({versions}; {machine})."
 
 
+def number(value: float, digits: int = 4) -> str:
+    """A number as a table has it.
+
+    >>> [number(x) for x in (42510.0, 0.97361, 3.7e-19)]
+    ['42,510', '0.9736', '0']
+    """
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return "0" if abs(value) < NOTHING else f"{value:.{digits}g}"
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return number(value)
     if isinstance(value, list):
         return " to ".join(map(_cell, value))
     return "–" if value is None else str(value).replace("|", "\\|")

@@ -109,6 +109,15 @@ def test_a_collapsed_checkpoint_is_not_shipped_though_it_scores_best():
     assert scores.best == 30  # there is nothing else
 
 
+def test_of_checkpoints_that_validation_cannot_tell_apart_the_last_is_shipped():
+    scores = Scores()
+    for step, score, error in ((10, 0.11, 0.05), (20, 0.15, 0.01), (30, 0.17, 0.09), (40, 0.4, 0.5)):
+        scores.add(step, Judgement(score, {"ant": 1.0}, error), {})
+        assert scores.best == {10: 10, 20: 20, 30: 20, 40: 20}[step]
+    scores.add(50, Judgement(0.1, {"ant": 1.0}, 0.02), {})
+    assert scores.best == 50
+
+
 def keeper(tmp_path: Path, accuracy: list[float]) -> Keeper:
     """A run of 300 steps, with a checkpoint every 10, that has just logged these."""
     todo, record = planned("train.steps=300"), Record(tmp_path / "progress.jsonl")

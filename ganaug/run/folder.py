@@ -127,7 +127,7 @@ def export(keeper: Keeper, seconds: float) -> Synthesizer:
     shutil.rmtree(out / "generator", ignore_errors=True)
     try:
         synth.save(out / "generator")
-        course = {"scores": scores.by_step, "alarms": scores.alarms, "faults": state.faults}
+        course = {"scores": scores.by_step, "errors": scores.errors, "alarms": scores.alarms, "faults": state.faults}
         whole = {**_describe(todo, out, "complete"), **result, **course}
         replace_file(out / FACTS, sealed_json(whole))
     except DiskFullError as error:

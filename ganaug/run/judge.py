@@ -28,10 +28,12 @@ class Judgement(NamedTuple):
         score: Smaller is better: the distance to the validation images, or the loss on them of classifiers of
             synthetic images.
         variety: Of each class: how far its synthetic images spread, as a share of how far its real ones do.
+        error: Standard error of the score over validation images; 0 where it is no mean over these.
     """
 
     score: float
     variety: dict[str, float]
+    error: float = 0.0
 
     @property
     def collapsed(self) -> list[str]:
@@ -74,18 +76,19 @@ class Judge:
         share = spread(features, labels, K) / self.spread
         variety = {name: float(s) for name, s in zip(val.classes, share, strict=True) if s.isfinite()}
         if by_utility:
-            return Judgement(self._loss(images, labels), variety)
+            loss, error = self._loss(images, labels)
+            return Judgement(loss, variety, error)
         joint = (joint_features(x, y, K, self.scale) for x, y in ((self.real, val.labels), (features[:n], wanted)))
         return Judgement(float(frechet_distance(*joint)), variety)
 
-    def _loss(self, images: Tensor, labels: Tensor) -> float:
-        """Cross-entropy, in nats, of classifiers of these synthetic images on the validation images.
+    def _loss(self, images: Tensor, labels: Tensor) -> tuple[float, float]:
+        """Cross-entropy, in nats, of classifiers of these synthetic images on the validation images; its error.
 
-        Unlike their errors it tells checkpoints apart by few images. Classes count alike.
+        Unlike their mistakes it tells checkpoints apart by few images. Classes count alike.
         """
         val, seed = self.todo.val, self.todo.recipe.train.seed
         wanted = balancing_weights(val.labels, val.num_classes)[val.labels] / len(val)
-        total = 0.0
+        losses = torch.zeros(len(val))
         for probe in range(PROBES):
             fit = fit_classifier(
                 *(images, labels),
@@ -96,8 +99,9 @@ class Judge:
                 device=self.todo.device,
             )
             of_label = probabilities(fit, val.images).gather(1, val.labels[:, None]).squeeze(1)
-            total -= float((wanted * of_label.clamp(min=1e-6).log()).sum()) / PROBES
-        return total
+            losses -= of_label.clamp(min=1e-6).log() / PROBES
+        mean = (wanted * losses).sum()
+        return float(mean), float((wanted * (losses - mean)).norm())
 
 
 def even(num_classes: int) -> Tensor:

@@ -44,6 +44,7 @@ class Numbers(BaseModel):
 
     step: NonNegativeInt
     scores: dict[NonNegativeInt, float]
+    errors: dict[NonNegativeInt, float]
     collapsed: dict[NonNegativeInt, list[str]]
     alarms: dict[NonNegativeInt, dict[str, str]]
     faults: list[NonNegativeInt] = []
@@ -56,34 +57,44 @@ class Scores:
     """What was thought of every checkpoint so far.
 
     Attributes:
-        by_step: The score on validation; the smallest is shipped.
+        by_step: The score on validation; smaller is better.
+        errors: Standard error of each score.
         collapsed: The classes that had lost their variety; a checkpoint with fewer of them goes before a smaller score.
         alarms: What was warned of, of each kind.
     """
 
     by_step: dict[int, float] = field(default_factory=dict)
+    errors: dict[int, float] = field(default_factory=dict)
     collapsed: dict[int, list[str]] = field(default_factory=dict)
     alarms: dict[int, dict[str, str]] = field(default_factory=dict)
 
     @property
     def best(self) -> int:
-        """The step that is shipped, the earlier one on a tie."""
-        return min(self.by_step, key=lambda step: (len(self.collapsed[step]), self.by_step[step], step))
+        """The step that is shipped: the last whose score lies within a standard error of the smallest.
+
+        Few validation images hardly tell checkpoints apart, and the longer a generator learned the more it knows; that
+        it collapsed they do tell (the rule: Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
+        """
+        fewest = min(map(len, self.collapsed.values()))
+        sound = {step: score for step, score in self.by_step.items() if len(self.collapsed[step]) == fewest}
+        least = min(sound, key=sound.__getitem__)
+        return max(step for step, score in sound.items() if score <= sound[least] + self.errors[least])
 
     def add(self, step: int, judgement: Judgement, alarms: dict[str, str]) -> None:
         """Keep what was thought of a checkpoint."""
-        self.by_step[step], self.collapsed[step] = judgement.score, judgement.collapsed
+        self.by_step[step], self.errors[step] = judgement.score, judgement.error
+        self.collapsed[step] = judgement.collapsed
         if alarms:
             self.alarms[step] = alarms
 
     def drop(self, step: int) -> None:
         """Forget a checkpoint that could not be written."""
-        for kept in (self.by_step, self.collapsed, self.alarms):
+        for kept in (self.by_step, self.errors, self.collapsed, self.alarms):
             kept.pop(step, None)
 
     def clear(self) -> None:
         """Forget all."""
-        self.by_step, self.collapsed, self.alarms = {}, {}, {}
+        self.by_step, self.errors, self.collapsed, self.alarms = {}, {}, {}, {}
 
 
 @dataclass
@@ -178,6 +189,7 @@ class Keeper:
         numbers = {
             "step": state.step,
             "scores": self.scores.by_step,
+            "errors": self.scores.errors,
             "collapsed": self.scores.collapsed,
             "alarms": self.scores.alarms,
             "faults": state.faults,
@@ -208,7 +220,7 @@ class Keeper:
             load_optimizer(optimizer, payload[f"{name}.safetensors"], str(where / f"{name}.safetensors"))
         state.step, state.faults, state.sizes = numbers.step, numbers.faults, numbers.sizes
         state.augment_p = numbers.augment_p
-        self.scores = Scores(numbers.scores, numbers.collapsed, numbers.alarms)
+        self.scores = Scores(numbers.scores, numbers.errors, numbers.collapsed, numbers.alarms)
         self.record.cut(state.step)
 
 
