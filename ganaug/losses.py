@@ -15,10 +15,17 @@ PerSample = Callable[[Tensor, Tensor], Tensor]  # (logits on real [N], logits on
 
 @dataclass(frozen=True)
 class Adversarial:
-    """What each player minimises, given D's logits on real and fake images paired by position."""
+    """What each player minimises, given D's logits on real and fake images paired by position.
+
+    Attributes:
+        discriminator: Of D.
+        generator: Of G.
+        paired: Whether `generator` looks at real images at all.
+    """
 
     discriminator: PerSample
     generator: PerSample
+    paired: bool = False
 
 
 ADVERSARIAL = {
@@ -27,6 +34,7 @@ ADVERSARIAL = {
     "relativistic": Adversarial(
         discriminator=lambda real, fake: softplus(fake - real),
         generator=lambda real, fake: softplus(real - fake),
+        paired=True,
     ),
     # Goodfellow et al. 2014, arXiv:1406.2661, section 3.
     "nonsaturating": Adversarial(

@@ -71,6 +71,20 @@ def beside_real(source: str) -> Study:
     )
 
 
+def with_and_without_augmentation(what: str, take: Take) -> Study:
+    """What adaptive augmentation is worth to D."""
+    return Study(
+        title=f"{what}: with augmentation and without",
+        source=FASHION,
+        take=take,
+        arms={"default": DEFAULT, "no augmentation": Arm(settings=("train.augment=none",))},
+        claims=(Claim(DISTANCE, "no augmentation", "<=", 0.65), Claim(ACCURACY, "no augmentation", ">", 0)),
+        seeds=3,
+        budget=Budget(minutes=6),
+        each=600,
+    )
+
+
 STUDIES = {
     "digits": Study(
         title="Digits, 20 labelled images a class: the default beside the classics",
@@ -83,16 +97,8 @@ STUDIES = {
     ),
     "mnist": beside_real("MNIST"),
     "fashion": beside_real(FASHION),
-    "tenth": Study(
-        title="A tenth of FashionMNIST: with augmentation and without",
-        source=FASHION,
-        take=tenth,
-        arms={"default": DEFAULT, "no augmentation": Arm(settings=("train.augment=none",))},
-        claims=(Claim(DISTANCE, "no augmentation", "<=", 0.65), Claim(ACCURACY, "no augmentation", ">", 0)),
-        seeds=3,
-        budget=Budget(minutes=6),
-        each=600,
-    ),
+    "tenth": with_and_without_augmentation("A tenth of FashionMNIST", tenth),
+    "sixty": with_and_without_augmentation("FashionMNIST, 60 labelled images a class", per_class(60)),
     "tail": Study(
         title="Long-tailed FashionMNIST, 1,000 images of the first class down to 10 of the last: balanced batches",
         source=FASHION,

@@ -69,6 +69,13 @@ def test_a_recipe_may_name_exactly_the_rows_of_the_tables():
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
+def test_the_generator_s_loss_looks_at_real_images_only_where_it_says_so(name: str):
+    row, fake = ADVERSARIAL[name], torch.tensor([0.3, -1.2])
+    seen = [row.generator(real, fake).tolist() for real in (torch.zeros(2), torch.ones(2))]
+    assert (seen[0] != seen[1]) == row.paired
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
 class TestAdversarial:
     def logits(self) -> tuple[Tensor, Tensor]:
         real, fake = torch.rand(2, 64, generator=seeded()) * 1.8 - 0.9  # no side is right beyond doubt

@@ -56,14 +56,16 @@ def generator_step(
     """Draw fakes that D ranks above the real images, as examples of their class; arguments as above."""
     with objective.arithmetic(rng.device):
         fake = state.G(sample_latents(state.G, len(labels), rng), labels).float()
-    real = augment(images, objective.policy, state.augment_p, rng)
+    beside = torch.zeros(len(labels), device=rng.device)
+    if objective.adversarial.paired:
+        real = augment(images, objective.policy, state.augment_p, rng)
+        with torch.no_grad(), objective.arithmetic(rng.device):  # what D says of real images does not depend on G
+            beside = state.D(real, labels, trust).logits
     fake = augment(fake, objective.policy, state.augment_p, rng)
-    with torch.no_grad(), objective.arithmetic(rng.device):  # what D says of real images does not depend on G
-        on_real = state.D(real, labels, trust)
     with objective.arithmetic(rng.device):
         on_fake = state.D(fake, labels, trust)
 
-    losses = {"G/adversarial": objective.adversarial.generator(on_real.logits, on_fake.logits)}
+    losses = {"G/adversarial": objective.adversarial.generator(beside, on_fake.logits)}
     loss = losses["G/adversarial"]
     if objective.class_head and state.D.head is not None:
         losses["G/class"] = trust * objective.class_head.generator(state.D.head, on_fake.features, labels)
