@@ -128,8 +128,8 @@ def spread(features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     """Root mean square distance of each class's features [N, D] from their mean, as few images estimate that of many,
     [K]; nan below two images.
 
-    >>> spread(torch.tensor([[0.0], [2.0], [5.0]]), torch.tensor([0, 0, 1]), 2).square().tolist()
-    [2.0, nan]
+    >>> spread(torch.tensor([[0.0, 0.0], [1.0, 1.0], [5.0, 5.0]]), torch.tensor([0, 0, 1]), 2).tolist()
+    [1.0, nan]
     """
     classes = (features[labels == k] for k in range(num_classes))
     return torch.stack([x.var(0).sum().sqrt() if len(x) > 1 else torch.tensor(torch.nan) for x in classes]).to(
