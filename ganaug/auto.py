@@ -125,7 +125,7 @@ def complete(
     objective, why = OBJECTIVES[nets]
     for key, value in objective.items():
         choose(f"train.{key}", value, why)
-    choose("train.class_weight", *_class_weight(recipe.train.class_head))
+    choose("train.class_weight", *_class_weight(recipe.train.class_head, recipe.train.projection))
     choose("train.lr", *_lr(nets, shown))
     choose("train.sampling", *_sampling(data))
     choose("train.ramp", 0.0, "labels that come in late taught no more, at 20 images a class")
@@ -191,10 +191,10 @@ def _cpu_has_bf16() -> bool:
     return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
 
 
-def _class_weight(head: str) -> tuple[float, str]:
+def _class_weight(head: str, projection: bool) -> tuple[float, str]:
     if head == "none":
         return 0.0, "there is no class head"
-    if head == "adcgan":
+    if head == "adcgan" and projection:
         return 0.1, "enough to be obeyed; at 1 the images of a class vary less"
     return 1.0, "as much as the adversarial loss"
 

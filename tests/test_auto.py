@@ -85,6 +85,10 @@ def test_the_class_head_weighs_as_its_kind_asks_for_unless_told_otherwise(head: 
     assert chosen(images(), CPU, f"train.class_head={head}", "train.class_weight=0.4").train.class_weight == 0.4
 
 
+def test_a_class_head_that_alone_knows_of_labels_weighs_as_much_as_the_adversarial_loss():
+    assert chosen(images(), CPU, "train.projection=false").train.class_weight == 1.0
+
+
 def test_classes_of_unlike_size_are_sampled_alike():
     data = images(90)
     for tail, sampling in ((45, "uniform"), (23, "uniform"), (20, "balanced")):
