@@ -13,7 +13,8 @@ from ganaug.recipe import Recipe, validate
 SMALL_MINUTES, MINUTES = 2.0, 8.0  # what a run may take by default on two cores, up to 16 px and above
 FEWEST_STEPS, MOST_STEPS = 500, 10_000  # of such a run
 MANY = 5_000  # images from which the style pair pays on a GPU
-AUGMENTED, MOST_AUGMENTED = 200, 0.8  # over the number of images: the share to augment where it is fixed; at most
+AUGMENTED = 200  # over the number of images: the share to augment where it is fixed
+MOST_AUGMENTED = 0.8  # share beyond which augmentation leaks into G (Karras et al. 2020, ADA, section 2.2)
 PLENTY = 50_000  # images that D does not learn by heart in a run of the usual length
 TELLING = 1_000  # validation images whose distance from generated ones can be told
 CPU_SIDE = 64  # px; beyond it a CPU needs hours

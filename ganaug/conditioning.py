@@ -159,22 +159,22 @@ class Discriminator(nn.Module):
         if self.label is not None:
             nn.init.normal_(self.label.weight, std=width**-0.5)
 
-    def forward(
-        self, images: Tensor, labels: Tensor, trust: Tensor | float = 1.0, groups: Tensor | None = None
-    ) -> Verdict:
+    def forward(self, images: Tensor, labels: Tensor, trust: Tensor | float = 1.0, part: Tensor | int = 0) -> Verdict:
         """Judge images [N, C, H, W] under their labels [N].
 
         Args:
             images: Float, about [-1, 1].
             labels: int64.
             trust: How much each label counts, in [0, 1], [N] or one for all; at 0 the image is judged alone.
-            groups: Whose features are compared by `minibatch_std`, int64 [N]; None: the labels.
+            part: Which of several batches in one each is of, int64 [N]: `minibatch_std` compares none across them.
         """
         features = self.trunk(images).float()
         with torch.autocast(images.device.type, enabled=False):  # logits and losses need all digits
             seen = features
             if self.minibatch_std:
-                seen = torch.cat([features, spread_within(features, labels if groups is None else groups)], dim=1)
+                known = torch.where(torch.as_tensor(trust, device=labels.device) > 0, labels, self.num_classes)
+                groups = known + (self.num_classes + 1) * part  # images whose label is not believed are one class
+                seen = torch.cat([features, spread_within(features, groups)], dim=1)
             logits = self.real(seen).squeeze(1)
             if self.label is not None:
                 logits = logits + trust * (self.label(labels) * features).sum(1)
@@ -184,6 +184,5 @@ class Discriminator(nn.Module):
         """Both batches under the same labels, in one pass unless batch statistics would mix them."""
         if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.trunk.modules()):
             return self(real, labels, trust), self(fake, labels, trust)
-        known = torch.where(trust > 0, labels, 2 * self.num_classes)  # nothing tells the class of the others
-        groups = torch.cat([known, known + 2 * self.num_classes + 1])
-        return self(torch.cat([real, fake]), labels.repeat(2), trust.repeat(2), groups).split(len(real))
+        part = torch.arange(2, device=labels.device).repeat_interleave(len(labels))
+        return self(torch.cat([real, fake]), labels.repeat(2), trust.repeat(2), part).split(len(real))

@@ -1,6 +1,7 @@
 """What every generator of a study is marked by: classifiers of its images, and distances to the test images."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -52,9 +53,18 @@ class Exam:
         protocol = Design(self.test.classes, device=self.device, n_jobs=1).protocol(self.steps)
         return grade({LEARNED: fits}, sets, protocol)[LEARNED]["test"].predicted.tolist()
 
+    @cached_property
+    def real(self) -> Tensor:
+        """Features of the test images."""
+        return self.encoder(self.test.images)
+
+    def distance(self, images: Tensor) -> float:
+        """From the test images, over all of them."""
+        return frechet_distance(self.real, self.encoder(images))
+
     def distances(self, images: Tensor, labels: Tensor) -> dict[str, Any]:
         """From the test images, over all of them and within each class."""
-        real, other = self.encoder(self.test.images), self.encoder(images)
+        real, other = self.real, self.encoder(images)
         classes = {
             name: frechet_distance(real[self.test.labels == k], other[labels == k])
             for k, name in enumerate(self.test.classes)

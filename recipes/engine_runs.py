@@ -15,16 +15,16 @@ from joblib import Parallel, delayed
 from record import origin
 
 from ganaug import Synthesizer, load_recipe, train
-from ganaug.checkpoint import latest_checkpoint, load_module
+from ganaug.checkpoint import checkpoint_steps, load_module, read_checkpoint
 from ganaug.errors import DivergedError
 from ganaug.files import replace_file
 from ganaug.recipe import Recipe
 from ganaug.run import plan
+from ganaug.run.loop import COLLAPSE, D_WINS
 
 REAL = "real images"  # the arm without a generator
 TRIAL = 100  # steps that say how long others take
 CHECKPOINTS = 10  # of a run
-ALARMS = ("collapse", "D wins")  # as run.json calls them
 COLLAPSED = 2.0  # times as far from the test images at the last checkpoint as at the one that is shipped
 
 Mark = dict[str, Any]
@@ -150,8 +150,8 @@ class Series:
         wanted = torch.arange(len(learned.classes)).repeat_interleave(self.each)
         made = learned.sample(wanted)
         mark = exam.mark(made, made, seed)
-        end = exam.distances(*at_the_end(out, learned).sample(wanted))["fd"]
-        return {"steps": steps, **mark, **health(out, end / mark["fd"])}
+        end, _ = at_the_end(out, learned).sample(wanted)
+        return {"steps": steps, **mark, **health(out, exam.distance(end) / mark["fd"])}
 
     def _real_mark(self, seed: int, exam: Exam) -> Mark:
         """What real images would come to: all that were learned from, and for the distances as many as synthetic."""
@@ -194,9 +194,8 @@ def steps_within(seconds: float, whole: float, loop: float, log: list[dict[str, 
 
 def at_the_end(out: Path, shipped: Synthesizer) -> Synthesizer:
     """What the last checkpoint of a run would have been, had it been shipped."""
-    G, checkpoint = shipped.architecture.build(), latest_checkpoint(out / "checkpoints")
-    if checkpoint:
-        load_module(G, checkpoint[1]["G_ema.safetensors"], str(out))
+    G, root = shipped.architecture.build(), out / "checkpoints"
+    load_module(G, read_checkpoint(root, checkpoint_steps(root)[-1])["G_ema.safetensors"], str(out))
     return Synthesizer(G, shipped.architecture, {}, str(shipped.device))
 
 
@@ -208,7 +207,9 @@ def health(out: Path, last_over_best: float) -> Mark:
         last_over_best: How many times as far from the test images it ended as what is shipped lies.
     """
     run = json.loads((out / "run.json").read_text(encoding="utf-8"))
-    shrunken, won = ([int(step) for step, kinds in run["alarms"].items() if kind in kinds] for kind in ALARMS)
+    shrunken, won = (
+        [int(step) for step, kinds in run["alarms"].items() if kind in kinds] for kind in (COLLAPSE, D_WINS)
+    )
     return {
         "seconds": run["seconds"],
         "threads": torch.get_num_threads(),

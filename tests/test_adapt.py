@@ -8,13 +8,14 @@ import torch
 from tiny_run import noise
 from torch import Generator, Tensor, nn
 
+from ganaug.auto import MOST_AUGMENTED
 from ganaug.conditioning import Verdict
 from ganaug.data import Batches, LabeledImages
 from ganaug.recipe import load_recipe
 from ganaug.run import plan
 from ganaug.run.players import build
 from ganaug.training import OVERFITTING
-from ganaug.training.adapt import MOST, SWEEP, adapt
+from ganaug.training.adapt import SWEEP, adapt
 from ganaug.training.state import GanState, Objective
 
 CPU = torch.device("cpu")
@@ -75,7 +76,7 @@ def test_one_notch_up_where_d_overfits_and_down_where_it_does_not(kind: str, kno
 
 
 def test_the_share_stays_between_none_and_the_most_that_does_not_leak():
-    for known, end in (("training images", MOST), ("nothing", 0.0)):
+    for known, end in (("training images", MOST_AUGMENTED), ("nothing", 0.0)):
         state, objective, batches, held_out = setting("held-out", known)
         for i in range(50):
             adapt(state, batches, held_out, objective, 0.01, 1.0, Generator().manual_seed(i))

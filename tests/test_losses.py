@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from ganaug.conditioning import CLASS_HEADS, Sphere, d2d_ce, spread_within
+from ganaug.conditioning import CLASS_HEADS, Discriminator, Sphere, d2d_ce, spread_within
 from ganaug.diffaug import augment
 from ganaug.losses import ADVERSARIAL, gradient_penalty
 from ganaug.training import cosine, ema_beta, label_weight, update_ema
@@ -171,6 +171,17 @@ def test_the_spread_within_a_class_is_the_mean_deviation_of_its_features():
         rows = features[groups == k]
         assert torch.allclose(spread[groups == k], rows.std(0, correction=0).mean().expand(len(rows)), atol=1e-4)
     assert spread_within(torch.ones(4, 2), torch.tensor([0, 0, 1, 2])).abs().max() < 1e-3
+
+
+def test_an_image_whose_label_is_not_believed_is_judged_alike_under_any():
+    torch.manual_seed(0)
+    trunk = nn.Sequential(nn.Flatten(), nn.Linear(64, 8))
+    trunk.out_features = 8  # type: ignore[assignment]
+    D = Discriminator(trunk, 3, projection=True, class_head=None, minibatch_std=True)
+    images, trust = normal(6, 1, 8, 8, dtype=torch.float32), torch.zeros(6)
+    one, other = (D(images, torch.tensor(labels), trust).logits for labels in ([0, 1, 2, 0, 1, 2], [0, 0, 0, 0, 1, 1]))
+    assert torch.equal(one, other)
+    assert not torch.equal(D(images, torch.tensor([0, 0, 0, 0, 1, 1])).logits, one)
 
 
 def test_labels_come_in_over_the_second_half_of_the_ramp():

@@ -24,6 +24,7 @@ from ganaug.training import Objective, Progress
 from ganaug.training import train as train_steps
 
 log = logging.getLogger("ganaug")
+COLLAPSE, D_WINS = "collapse", "D wins"  # kinds of alarms, as run.json has them
 WON = 0.98  # share of pairs that D ranks right, on the mean of a tenth of the run; healthy runs lie below 0.9
 EARLY = 200  # steps before which, as in the first third of a run, nothing is amiss if nothing is learned yet
 
@@ -175,13 +176,13 @@ def alarms(keeper: Keeper, judgement: Judgement) -> dict[str, str]:
     if step < max(EARLY, steps // 3):
         return {}
     if judgement.collapsed:
-        found["collapse"] = (
+        found[COLLAPSE] = (
             f"collapse: images of {listed(judgement.collapsed)} vary less than {COLLAPSED:.0%} as much as real ones; "
             "a checkpoint before it is shipped if there is one"
         )
     accuracy = keeper.record.mean("watch/accuracy", step - every)
     if accuracy >= WON:
-        found["D wins"] = (
+        found[D_WINS] = (
             f"the discriminator wins: it ranks real above synthetic in {accuracy:.0%} of pairs, so that the generator "
             "learns little; raise train.augment_p or train.r1_gamma, or add images"
         )

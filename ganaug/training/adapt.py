@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from ganaug.auto import MOST_AUGMENTED
 from ganaug.data import Batches
 from ganaug.diffaug import augment
 from ganaug.training.state import GanState, Objective
@@ -17,7 +18,6 @@ from ganaug.training.steps import sample_latents
 
 EVERY = 10  # steps from one adjustment to the next
 SWEEP = 0.2  # share of the run that it takes from no augmentation to all
-MOST = 0.8  # what is augmented more often leaks into G (section 2.2)
 
 
 @dataclass(frozen=True)
@@ -86,5 +86,5 @@ def adapt(
         )
     state.D.train()
     notch = share / SWEEP if r > heuristic.target else -share / SWEEP
-    state.augment_p = min(max(state.augment_p + notch, 0.0), MOST)
+    state.augment_p = min(max(state.augment_p + notch, 0.0), MOST_AUGMENTED)
     return {"watch/overfitting": r, "watch/augment_p": torch.tensor(state.augment_p)}
