@@ -226,17 +226,29 @@ def sole_writer(file: Path, what: Path) -> Iterator[None]:
     Raises:
         OutputError: Another process holds it.
     """
-    import fcntl
-
     with file.open("r+b") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not lock(held):
             raise OutputError(
                 f"{what}: must have one writer, got a second one while another process is at work; "
                 "wait for it, stop it, or choose another folder"
-            ) from error
+            )
         yield
+
+
+def lock(file: BinaryIO, *, shared: bool = False, wait: bool = False) -> bool:
+    """Lock an open file for as long as it, a copy of its descriptor or a map of it is open; False where others hold it.
+
+    A system without such locks says yes.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

@@ -11,7 +11,7 @@ class Standin:
     def __init__(self, classes: tuple[str, ...] = ("ant", "bee", "cat"), shape: tuple[int, int, int] = (3, 16, 16)):
         self.classes, self.shape = classes, shape
         self.hash = hashlib.sha256(repr((classes, shape)).encode()).hexdigest()
-        self.folder, self.provenance = None, {"splits": {"train": "f" * 64}}
+        self.folder, self.device, self.provenance = None, "cpu", {"splits": {"train": "f" * 64}}
         self.rendered = 0
         self.fail_after: int | None = None
         self.error: BaseException = RuntimeError("stopped")
@@ -25,6 +25,9 @@ class Standin:
         if self.fail_after is not None and self.rendered > self.fail_after:
             raise self.error
         return torch.from_numpy(np.stack(images)), torch.as_tensor(labels, dtype=torch.int64)
+
+    def render(self, labels: Any, seed: int = 0, indices: Any = None, scale: float = 1.0) -> torch.Tensor:
+        return self.sample(labels, seed, indices, scale)[0]
 
     def _image(self, label: int, seed: int, index: int) -> np.ndarray:
         noise = np.random.default_rng([int(self.hash[:8], 16), seed, label, index]).integers(0, 20, self.shape)

@@ -16,8 +16,8 @@ from torchvision.transforms import v2
 
 from ganaug.data import LabeledImages
 from ganaug.datasets import AugmentedDataset, SyntheticDataset, seed_worker
-from ganaug.datasets.plan import draw, wanted
 from ganaug.errors import DataError
+from ganaug.synthesis.plan import draw, wanted
 
 REAL = 200  # brightness of every real pixel below; the stand-in's stay under 100
 to_float = v2.Compose([v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)])
@@ -270,11 +270,14 @@ def test_fraction_zero_changes_nothing_and_one_leaves_no_real_image(folder: Path
 
 def test_numbers_added_per_class_follow_the_rules():
     counts = np.array([12, 6, 2])
-    assert wanted("append", counts, 0.25, None).tolist() == [3, 2, 0]  # shares 3, 1.5 and 0.5 of 5
-    assert wanted("append", counts, 0.25, 4).tolist() == [4, 4, 4]
-    assert wanted("balance", counts, 0.25, None).tolist() == [0, 6, 10]
-    assert wanted("balance", counts, 0.25, 8).tolist() == [0, 2, 6]
-    assert wanted("replace", np.array([12, 0, 2]), 0.25, None).tolist() == [500, 0, 500]
+    quarter, by_class = np.full(3, 0.25), np.array([0.0, 0.5, 1.0])
+    assert wanted("append", counts, quarter, None).tolist() == [3, 2, 0]  # shares 3, 1.5 and 0.5 of 5
+    assert wanted("append", counts, quarter, 4).tolist() == [4, 4, 4]
+    assert wanted("append", counts, by_class, None).tolist() == [0, 3, 2]
+    assert wanted("balance", counts, quarter, None).tolist() == [0, 6, 10]
+    assert wanted("balance", counts, quarter, 8).tolist() == [0, 2, 6]
+    assert wanted("replace", np.array([12, 0, 2]), quarter, None).tolist() == [500, 0, 500]
+    assert wanted("replace", counts, by_class, 7).tolist() == [0, 7, 7]
 
 
 def test_no_synthetic_image_is_added_twice(folder: Path):
@@ -295,7 +298,9 @@ def test_attributes_that_loops_read_are_there(folder: Path):
     real = ImageFolder(str(folder))
     augmented = AugmentedDataset(real, synthesizer(), mode="balance")
     assert augmented.classes == real.classes and augmented.class_to_idx == real.class_to_idx
-    assert augmented.root == real.root and augmented.loader is real.loader and augmented.transforms is None
+    assert augmented.root == real.root and augmented.transforms is None and augmented.imgs == augmented.samples
+    for i in (0, 20, -1):  # `loader` leads from any path to its image
+        assert augmented.loader(augmented.samples[i][0]) == augmented[i][0]
     assert augmented.samples[:20] == real.samples and augmented.samples[20][0].startswith("synthetic:")
     assert [label for _, label in augmented.samples] == augmented.targets
     assert all(type(label) is int for label in augmented.targets) and augmented.real_only() is real

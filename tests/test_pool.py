@@ -9,7 +9,8 @@ import pytest
 from standin import synthesizer
 
 from ganaug.errors import DataError, DiskFullError, GanaugError, ModelError
-from ganaug.synthesis.pool import Pool, render
+from ganaug.synthesis.pool import Pool
+from ganaug.synthesis.rendering import render
 
 
 @pytest.fixture(autouse=True)
@@ -21,10 +22,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_image_is_the_one_the_synthesizer_gives_for_its_label_and_index():
     synth = synthesizer()
     pool = Pool.build(synth, [4, 0, 3], seed=7)
-    assert pool.labels.tolist() == [0, 0, 0, 0, 2, 2, 2] and pool.offsets == [0, 4, 4, 7]
+    assert len(pool) == 7 and pool.offsets == [0, 4, 4, 7]
     for label, index in [(0, 0), (0, 3), (2, 2)]:
         expected = synth.sample([label], seed=7, indices=[index])[0][0].numpy()
-        assert np.array_equal(pool.image(label, index), expected)
+        assert np.array_equal(pool.pictures([label], [index])[0], expected)
         origin = pool.origin(label, index)
         again = synth.sample([origin.label], origin.seed, [origin.index])[0][0].numpy()
         assert np.array_equal(again, expected) and origin.model == synth.hash
@@ -34,7 +35,7 @@ def test_an_index_beyond_its_class_is_refused():
     pool = Pool.build(synthesizer(), [4, 0, 3])
     for label, index in [(0, 4), (1, 0), (2, -1)]:
         with pytest.raises(IndexError):
-            pool.image(label, index)
+            pool.pictures([label], [index])[0]
 
 
 def test_a_pool_is_rendered_once_per_model_counts_and_seed():
@@ -99,7 +100,9 @@ def test_a_damaged_pool_in_the_cache_is_rendered_again():
     synth = synthesizer()
     pool = Pool.build(synth, [3, 3, 3])
     pool.path.write_bytes(pool.path.read_bytes()[:-5])
-    assert np.array_equal(Pool.build(synth, [3, 3, 3]).image(2, 2), synth.sample([2], indices=[2])[0][0].numpy())
+    assert np.array_equal(
+        Pool.build(synth, [3, 3, 3]).pictures([2], [2])[0], synth.sample([2], indices=[2])[0][0].numpy()
+    )
 
 
 def test_two_that_build_the_same_pool_at_once_both_get_it_whole(cache: Path):

@@ -19,7 +19,7 @@ from ganaug.files import is_sealed, parse_json, read_file
 from ganaug.images import Picture, PictureError, convert, from_pil, pixel_sha256, printable, reading, upright
 from ganaug.recipe import Side
 from ganaug.synthesis.card import Classes
-from ganaug.synthesis.pool import MOST
+from ganaug.synthesis.rendering import MOST
 
 BESIDE = ("README.md", "corpus.json", "manifest.jsonl")
 LEFT_BEHIND = (".DS_Store", "Thumbs.db", "desktop.ini")  # by operating systems, in any folder that was looked at

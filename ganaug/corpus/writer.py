@@ -18,7 +18,7 @@ from ganaug.corpus.manifest import Line
 from ganaug.errors import CorpusError, DataError, OutputError
 from ganaug.files import is_taken, new_folder, read_file, require_new, require_room, sealed_json
 from ganaug.images import encode_png, pixel_sha256
-from ganaug.synthesis.pool import render, require_counts
+from ganaug.synthesis.rendering import render, require_counts
 
 if TYPE_CHECKING:
     from ganaug.synthesis.synthesizer import Synthesizer

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ganaug.data.columns import image_column, label_column
 from ganaug.data.groups import groups_by_column
 from ganaug.data.labels import number, unnumbered
 from ganaug.data.listing import Listing
@@ -24,7 +25,6 @@ log = logging.getLogger("ganaug")
 HUB = "hf:"
 ID = re.compile(r"[\w.-]+(/[\w.-]+)?")  # NAME or OWNER/NAME
 COMMIT = re.compile(r"[0-9a-f]{40}")
-LABELS = ("label", "labels", "class", "classes", "class_name", "category", "target", "y")  # in this order
 
 
 def list_hub(source: str, groups: str = "", *, labeled: bool = True) -> Listing:
@@ -43,7 +43,7 @@ def list_hub(source: str, groups: str = "", *, labeled: bool = True) -> Listing:
     address, split = _parse(source)
     with _quiet():
         table = _split(source, _open(source, address), split)
-        image, label = _image_column(source, table), _label_column(source, table) if labeled else ""
+        image, label = image_column(source, table), label_column(source, table) if labeled else ""
         log.info("%s: images from the column %r%s", source, image, f", classes from {label!r}" if label else "")
         classes, labels = _numbered(source, table, label) if label else unnumbered(len(table))
         return Listing(
@@ -155,38 +155,6 @@ def _split(source: str, splits: "dict[str, Dataset]", asked: str) -> "Dataset":
             f"name one of them, as in {source.removesuffix(':' + asked)}:{min(splits)}"
         )
     return splits[asked or "train"].with_format(None)
-
-
-def _image_column(source: str, table: "Dataset") -> str:
-    from datasets import Image
-
-    found = [name for name, feature in table.features.items() if isinstance(feature, Image)]
-    if len(found) == 1 or "image" in (found or table.column_names):
-        return found[0] if len(found) == 1 else "image"
-    what = f"the image columns {found}" if found else f"the columns {table.column_names}"
-    raise DataError(f"{source}: must have one column of images, got {what}; rename the one that is meant to 'image'")
-
-
-def _label_column(source: str, table: "Dataset") -> str:
-    """The column of classes, or else one of integers or strings under a usual name."""
-    from datasets import ClassLabel, Value
-
-    classes = [name for name, feature in table.features.items() if isinstance(feature, ClassLabel)]
-    usual = [name for name in LABELS if name in (classes or table.features)]
-    if not usual and len(classes) != 1:
-        what = f"{classes}" if classes else f"the columns {table.column_names}"
-        raise DataError(
-            f"{source}: must have one column of classes, got {what}; rename the one that is meant to 'label'"
-        )
-    name = usual[0] if usual else classes[0]
-    feature: Any = table.features[name]
-    if not isinstance(feature, ClassLabel | Value) or not re.match("u?int|(large_)?string", feature.dtype):
-        kind = feature.dtype if isinstance(feature, Value) else type(feature).__name__
-        raise DataError(
-            f"{source}: labels must be one integer or string per image, got {kind} in {name!r}; "
-            "give each image the number or the name of its class"
-        )
-    return name
 
 
 def _numbered(source: str, table: "Dataset", column: str) -> tuple[tuple[str, ...], np.ndarray]:

@@ -1,18 +1,17 @@
 """The form in which a dataset hands out its images and labels, so that synthetic ones can come in the same."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from PIL import Image
 
-from ganaug.datasets.wrapped import bare, class_number, pair
+from ganaug.datasets.labels import class_number
 from ganaug.errors import DataError
-from ganaug.images import MODES, fit, to_pil
-
-LOOKED_AT = 8  # items, spread over the dataset
+from ganaug.images import MODES, matched, to_pil
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,7 @@ class Form:
 
     def image(self, pixels: np.ndarray) -> Any:
         """uint8 [C, H, W] of any size in this form: cropped and resized to `size`, recoloured to `channels`."""
-        if pixels.shape != (self.channels, *self.size):
-            pixels = fit(to_pil(pixels).convert(MODES[self.channels]), self.size)
+        pixels = matched(pixels, self.channels, self.size)
         if self.kind == "pil":
             return to_pil(pixels)
         array = {"HW": pixels[0], "CHW": pixels, "HWC": np.moveaxis(pixels, 0, -1)}[self.axes]
@@ -68,22 +66,16 @@ class Form:
         return floats / 255 * (1 - self.low) + self.low
 
 
-def form_of(leaf: Any, index: np.ndarray) -> Form:
-    """The most usual form among a few of the items at `index` [n], read without the dataset's own transforms.
+def form_of(items: Iterable[tuple[Any, Any]], named: bool = False) -> Form:
+    """The most usual form among a few (image, label) items, as they are before the dataset's own transforms.
 
     Raises:
         DataError: An image is of a kind, mode, shape or number range that cannot be matched, or a label no integer.
     """
-    clone, probe = bare(leaf)
-    seen: list[tuple[Form, float, Any]] = []
-    for i in np.unique(index[np.linspace(0, len(index) - 1, LOOKED_AT).astype(int)]):
-        image, label = pair(clone[int(i)])
-        raw = probe.image if probe.called else image
-        class_number(label)
-        seen.append((_form(raw), _lowest(raw), label))
-    usual = Counter(form for form, _, _ in seen).most_common(1)[0][0]
-    low = -1.0 if min(lowest for _, lowest, _ in seen) < 0 else 0.0
-    return Form(usual.kind, usual.channels, usual.size, usual.axes, usual.dtype, low, probe.named, seen[0][2])
+    seen = [(_form(image), _lowest(image), class_number(label), label) for image, label in items]
+    usual = Counter(form for form, *_ in seen).most_common(1)[0][0]
+    low = -1.0 if min(lowest for _, lowest, *_ in seen) < 0 else 0.0
+    return replace(usual, low=low, named=named, label=seen[0][-1])
 
 
 def _form(image: Any) -> Form:

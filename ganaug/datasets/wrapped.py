@@ -1,16 +1,15 @@
 """What a wrapped dataset is made of: the datasets under Subset and ConcatDataset, their labels and classes."""
 
 import copy
-import logging
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch.utils.data import ConcatDataset, Subset, TensorDataset
+from torch.utils.data import ConcatDataset, Subset
 
+from ganaug.data import columns
+from ganaug.datasets.rows import SOURCE, is_table
 from ganaug.errors import DataError
-
-log = logging.getLogger("ganaug")
 
 
 @dataclass(frozen=True)
@@ -27,18 +26,12 @@ class View:
     leaf: np.ndarray
     index: np.ndarray
 
-
-class Probe:
-    """Stands in for a transform to see what the dataset hands it, and whether it does so as `image=...`."""
-
-    def __init__(self) -> None:
-        self.image: Any = None
-        self.named = self.called = False
-
-    def __call__(self, *positional: Any, image: Any = None, **beside: Any) -> Any:
-        self.called, self.named = True, not positional
-        self.image = image if self.named else positional[0]
-        return {"image": image, **beside} if self.named else self.image
+    def gather(self, parts: list[np.ndarray]) -> np.ndarray:
+        """What is known of the items in use of each leaf, [n] each, in the order of the items, [N]."""
+        whole = np.empty(len(self.leaf), parts[0].dtype)
+        for number, part in enumerate(parts):
+            whole[self.leaf == number] = part
+        return whole
 
 
 def look_through(dataset: Any) -> View:
@@ -55,16 +48,6 @@ def look_through(dataset: Any) -> View:
     view = _unfold(dataset)
     used, leaf = np.unique(view.leaf, return_inverse=True)
     return View([view.leaves[i] for i in used], leaf, view.index)
-
-
-def bare(leaf: Any) -> tuple[Any, Probe]:
-    """A shallow copy of `leaf` whose transform only looks and whose target_transform is gone."""
-    clone, probe = copy.copy(leaf), Probe()
-    if hasattr(leaf, "transform"):
-        clone.transform = probe
-    if hasattr(leaf, "target_transform"):
-        clone.target_transform = None
-    return clone, probe
 
 
 def with_attribute(dataset: Any, name: str, value: Any) -> Any:
@@ -92,35 +75,12 @@ def class_names(dataset: Any) -> tuple[str, ...] | None:
         if len(found) > 1:
             raise DataError(f"the parts of a ConcatDataset must have the same classes, got {found}; renumber one")
         return found.pop()
+    if is_table(dataset):
+        return columns.class_names(SOURCE, dataset)
     names = getattr(dataset, "classes", None)
     if isinstance(names, (list, tuple)) and names and all(isinstance(name, str) for name in names):
         return tuple(names)
     return class_names(dataset.dataset) if hasattr(dataset, "dataset") else None
-
-
-def labels_of(view: View) -> np.ndarray:
-    """The label of each item before any target_transform, int64 [N].
-
-    Raises:
-        DataError: A label is not an integer.
-    """
-    labels = np.empty(len(view.leaf), np.int64)
-    for number, leaf in enumerate(view.leaves):
-        mine = view.leaf == number
-        labels[mine] = _leaf_labels(leaf, view.index[mine])
-    return labels
-
-
-def pair(item: Any) -> tuple[Any, Any]:
-    """An item as (image, label).
-
-    Raises:
-        DataError: It is something else.
-    """
-    if not isinstance(item, (tuple, list)) or len(item) != 2:
-        fact = f"{len(item)} parts" if isinstance(item, (tuple, list)) else type(item).__name__
-        raise DataError(f"items of the wrapped dataset must be (image, label), got {fact}; select these two first")
-    return item[0], item[1]
 
 
 def _is_subset(dataset: Any) -> bool:
@@ -141,41 +101,3 @@ def _unfold(dataset: Any) -> View:
             np.concatenate([part.index for part in parts]),
         )
     return View([dataset], np.zeros(len(dataset), np.int64), np.arange(len(dataset)))
-
-
-def _leaf_labels(leaf: Any, index: np.ndarray) -> np.ndarray:
-    """From the attribute that holds them, else by reading every item once."""
-    candidates = [
-        getattr(leaf, name, None) for name in ("targets", "labels", "_labels")
-    ]  # torchvision's three spellings
-    if isinstance(leaf, TensorDataset) and len(leaf.tensors) == 2:
-        candidates.append(leaf.tensors[1])
-    for values in candidates:
-        labels = _integers(values, len(leaf))
-        if labels is not None:
-            return labels[index]
-    log.info("%s has no targets: %d items are read once for their labels", type(leaf).__name__, len(index))
-    clone, _ = bare(leaf)
-    return np.array([class_number(pair(clone[int(i)])[1]) for i in index], np.int64)
-
-
-def class_number(label: Any) -> int:
-    """An integer of any library as int.
-
-    Raises:
-        DataError: It is none.
-    """
-    number = _integers([label], 1)
-    if number is None:
-        raise DataError(f"labels must be integers, got {label!r}; give the dataset class numbers")
-    return int(number[0])
-
-
-def _integers(values: Any, n: int) -> np.ndarray | None:
-    """`values` as int64 [n], or None where they are something else."""
-    try:
-        array = np.asarray(values)
-    except ValueError:  # ragged
-        return None
-    fits = array.dtype.kind in "iu" and array.size == n and array.shape[:1] == (n,)
-    return array.reshape(n).astype(np.int64) if fits else None

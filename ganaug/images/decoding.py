@@ -11,11 +11,10 @@ from PIL import Image, UnidentifiedImageError
 
 from ganaug.errors import DataError
 from ganaug.files import read_file
-from ganaug.images.pixels import fit
+from ganaug.images.pixels import MODES, fit
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # the parsers Pillow may use on a user's file
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm"}
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 MIN_SIDE = 8  # px; below it no network here has a layer to work with
 MAX_PIXELS = 50_000_000  # refused from the header, before anything is decoded
 MAX_BYTES = 10 * MAX_PIXELS  # of a file: more than the deepest pixels need

@@ -8,6 +8,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of PIL, by channels
+
 
 def pixel_sha256(image: np.ndarray) -> str:
     """sha256 of the shape and pixels of uint8 [C, H, W]: equal for equal images, wherever they came from."""
@@ -37,6 +39,17 @@ def fit(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
     if size is not None and image.size != (size[1], size[0]):
         image = ImageOps.fit(image, (size[1], size[0]), method=Image.Resampling.LANCZOS)
     return from_pil(image)
+
+
+def matched(pixels: np.ndarray, channels: int, size: tuple[int, int]) -> np.ndarray:
+    """uint8 [C, H, W] with so many channels, 1, 3 or 4, and of `size` = (height, width): recoloured, cropped, resized.
+
+    >>> matched(np.zeros((1, 8, 8), np.uint8), channels=3, size=(16, 8)).shape
+    (3, 16, 8)
+    """
+    if pixels.shape == (channels, *size):
+        return pixels
+    return fit(to_pil(pixels).convert(MODES[channels]), size)
 
 
 def from_pil(image: Image.Image) -> np.ndarray:

@@ -70,7 +70,7 @@ class Synthesizer:
         indices: Sequence[int] | Tensor | None = None,
         scale: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """Render one image per label.
+        """Render one image per label, and bring them to the CPU.
 
         Args:
             labels: Class numbers in [0, K), [N].
@@ -87,6 +87,17 @@ class Synthesizer:
             DataError: A label is unknown, `indices` is not one number of 0 or more per label, or `scale` is out of
                 range.
         """
+        images = self.render(labels, seed, indices, scale)
+        return images.cpu(), torch.as_tensor(labels, dtype=torch.int64).cpu()
+
+    def render(
+        self,
+        labels: Sequence[int] | Tensor,
+        seed: int = 0,
+        indices: Sequence[int] | Tensor | None = None,
+        scale: float = 1.0,
+    ) -> Tensor:
+        """The images of `sample`, uint8 [N, C, H, W], where the generator is."""
         labels = torch.as_tensor(labels, dtype=torch.int64).cpu()
         self._require_labels(labels)
         index = torch.arange(len(labels)) if indices is None else torch.as_tensor(indices, dtype=torch.int64).cpu()
@@ -99,11 +110,11 @@ class Synthesizer:
             raise DataError(f"indices must be 0 or more, got {int(index.min())}; every sequence begins at 0")
         if not 0 <= scale <= WIDEST_SCALE:
             raise DataError(f"the latent scale must lie in [0, {WIDEST_SCALE:g}], got {scale}; 1 is as in training")
-        images = torch.empty(len(labels), *self.shape, dtype=torch.uint8)
+        images = torch.empty(len(labels), *self.shape, dtype=torch.uint8, device=self.device)
         for start in range(0, len(labels), BATCH):
             part = slice(start, start + BATCH)
-            images[part] = self._render(labels[part], seed, index[part], scale)
-        return images, labels
+            images[part] = self._batch(labels[part], seed, index[part], scale)
+        return images
 
     def save(self, folder: Path) -> None:
         """Write the generator folder, atomically, with probes that `load` renders again.
@@ -145,14 +156,14 @@ class Synthesizer:
                 f"the classes are {list(self.classes)[:8]}"
             )
 
-    def _render(self, labels: Tensor, seed: int, indices: Tensor, scale: float) -> Tensor:
+    def _batch(self, labels: Tensor, seed: int, indices: Tensor, scale: float) -> Tensor:
         """At most BATCH images, padded to exactly BATCH."""
         n = len(labels)
         z = torch.zeros(BATCH, self.architecture.z_dim)
         z[:n] = latents(self.architecture.z_dim, seed, labels, indices)
         padded = torch.cat([labels, labels.new_zeros(BATCH - n)])
         with torch.inference_mode():
-            return to_uint8(self.G(z.to(self.device), padded.to(self.device), scale))[:n].cpu()
+            return to_uint8(self.G(z.to(self.device), padded.to(self.device), scale))[:n]
 
     def _probes(self) -> Probes:
         labels = tuple(i % len(self.classes) for i in range(PROBES))

@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -22,18 +23,38 @@ def draw(seed: int, item: int, visit: int) -> tuple[float, int]:
     return (first >> 11) / 2**53, second
 
 
-def require_valid(mode: str, fraction: float, per_class: int | None) -> None:
-    """Refuse an unknown mode, a fraction outside [0, 1] and an empty class.
+def require_valid(mode: str, per_class: int | None) -> None:
+    """Refuse an unknown mode and an empty class.
 
     Raises:
         DataError: Names the argument.
     """
     if mode not in get_args(Mode):
         raise DataError(f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}; replace keeps the length")
-    if not 0 <= fraction <= 1:
-        raise DataError(f"fraction must lie in [0, 1], got {fraction}; 0.25 is usual")
     if per_class is not None and per_class < 1:
         raise DataError(f"per_class must be 1 or more, got {per_class}; leave it out for the default")
+
+
+def fractions(fraction: float | Mapping[str, float], classes: Sequence[str]) -> np.ndarray:
+    """The fraction of each class, float64 [K]; classes that a mapping does not name get none.
+
+    Raises:
+        DataError: A name is unknown, or a fraction no number in [0, 1].
+
+    Example:
+        >>> fractions({"bee": 0.5}, ["ant", "bee"]).tolist()
+        [0.0, 0.5]
+    """
+    named = fraction if isinstance(fraction, Mapping) else dict.fromkeys(classes, fraction)
+    unknown = [name for name in named if name not in classes]
+    if unknown:
+        raise DataError(
+            f"fractions must name classes of the dataset ({list(classes)[:8]}), got {unknown[0]!r}; rename it"
+        )
+    for value in named.values():
+        if not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise DataError(f"fraction must lie in [0, 1], got {value!r}; 0.25 is usual")
+    return np.array([named.get(name, 0.0) for name in classes], np.float64)
 
 
 def correspondence(names: tuple[str, ...] | None, labels: np.ndarray, synth: "Synthesizer") -> list[int]:
@@ -57,13 +78,23 @@ def correspondence(names: tuple[str, ...] | None, labels: np.ndarray, synth: "Sy
     return list(range(known)) if names is None else [classes.index(name) for name in names]
 
 
-def wanted(mode: Mode, counts: np.ndarray, fraction: float, per_class: int | None) -> np.ndarray:
-    """Synthetic images per class, int64 [K], given the real ones [K]."""
+def wanted(mode: Mode, counts: np.ndarray, fraction: np.ndarray, per_class: int | None) -> np.ndarray:
+    """Synthetic images per class, int64 [K], given the real ones [K] and the fraction of each class [K].
+
+    Example:
+        >>> wanted("balance", np.array([9, 4]), np.array([0.0, 0.0]), None).tolist()
+        [0, 5]
+    """
     if mode == "balance":
         return np.maximum((per_class or counts.max()) - counts, 0)
     if mode == "replace":
-        return np.where(counts > 0, (per_class or POOL_PER_CLASS) if fraction else 0, 0)
-    return np.full_like(counts, per_class) if per_class else _share_out(round(fraction * counts.sum()), counts)
+        return np.where((counts > 0) & (fraction > 0), per_class or POOL_PER_CLASS, 0)
+    if per_class:
+        return np.where(fraction > 0, per_class, 0)
+    even = len(set(fraction.tolist())) == 1
+    return (
+        _share_out(round(fraction[0] * counts.sum()), counts) if even else np.rint(fraction * counts).astype(np.int64)
+    )
 
 
 def _share_out(total: int, counts: np.ndarray) -> np.ndarray:
