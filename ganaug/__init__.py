@@ -7,9 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ganaug import hf as hf
+    from ganaug import transforms as transforms
     from ganaug.data import LabeledImages as LabeledImages
     from ganaug.data import load as load
     from ganaug.datasets import AugmentedDataset as AugmentedDataset
+    from ganaug.datasets import ShareBatchSampler as ShareBatchSampler
     from ganaug.datasets import SyntheticDataset as SyntheticDataset
     from ganaug.datasets import seed_worker as seed_worker
     from ganaug.errors import GanaugError as GanaugError
@@ -25,6 +28,7 @@ _HOMES = {
     "GanaugError": "ganaug.errors",
     "LabeledImages": "ganaug.data",
     "Recipe": "ganaug.recipe",
+    "ShareBatchSampler": "ganaug.datasets",
     "SyntheticDataset": "ganaug.datasets",
     "Synthesizer": "ganaug.synthesis",
     "inspect": "ganaug.inspection",
@@ -34,11 +38,14 @@ _HOMES = {
     "seed_worker": "ganaug.datasets",
     "train": "ganaug.run",
 }
-__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+_ROOMS = ("hf", "transforms")
+__all__ = [*_HOMES, *_ROOMS]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its home."""
+    if name in _ROOMS:
+        return import_module(f"ganaug.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'ganaug' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
@@ -46,4 +53,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names, loaded or not."""
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, *_ROOMS})

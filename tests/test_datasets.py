@@ -137,6 +137,15 @@ def test_transforms_of_a_synthetic_dataset_apply_and_can_be_set_later():
     assert isinstance(synthetic[5][0], Image.Image)
 
 
+def test_a_synthetic_dataset_has_what_code_for_image_folders_reads():
+    synthetic = SyntheticDataset(synthesizer(), 2)
+    assert synthetic.imgs == synthetic.samples and [label for _, label in synthetic.samples] == synthetic.targets
+    assert all(synthetic.loader(path) == synthetic[i][0] for i, (path, _) in enumerate(synthetic.samples))
+    assert Path(synthetic.root).is_file() and synthetic.transforms is None and synthetic.is_synthetic(-1)
+    synthetic.target_transform = str
+    assert synthetic.transforms is not None and synthetic.transforms("image", 2) == ("image", "2")
+
+
 def test_the_source_of_a_synthetic_item_gives_its_pixels_again():
     synth = synthesizer()
     synthetic = SyntheticDataset(synth, 3, seed=5)

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from ganaug.errors import DataError
 from ganaug.images import to_pil
 from ganaug.synthesis.origin import Origin
+from ganaug.synthesis.pool import Pool
 from ganaug.synthesis.source import open_source
 
 if TYPE_CHECKING:
@@ -85,6 +86,19 @@ class SyntheticDataset(Dataset[tuple[Any, Any]]):
     def imgs(self) -> list[tuple[str, int]]:
         """`samples`, as torchvision's folders call them, too."""
         return self.samples
+
+    @property
+    def root(self) -> str:
+        """The pool's file, or the folder of the generator."""
+        return str(self.source.path if isinstance(self.source, Pool) else self.source.folder)
+
+    @property
+    def transforms(self) -> Callable[[Any, Any], tuple[Any, Any]] | None:
+        """Both transforms as one of (image, label), as torchvision's datasets hold them; None where there is none."""
+        from torchvision.datasets.vision import StandardTransform
+
+        both = self.transform, self.target_transform
+        return StandardTransform(*both) if any(both) else None
 
     def loader(self, path: str) -> Image.Image:
         """The image at a path of `samples`, before any transform."""

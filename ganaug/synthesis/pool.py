@@ -198,7 +198,7 @@ def _map_pixels(path: Path, shape: tuple[int, ...]) -> np.ndarray:
             whole = file.read(len(header)) == header and file.seek(0, io.SEEK_END) == len(header) + math.prod(shape)
             if whole:
                 lock(file, shared=True)
-                return np.memmap(file, np.uint8, "r", offset=len(header), shape=shape)
+                return np.asarray(np.memmap(file, np.uint8, "r", offset=len(header), shape=shape))  # rows are cheaper
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: must be a whole pool, got {error}; {AGAIN}") from error
     raise ModelError(f"{path}: must hold uint8 {list(shape)} and no more, got another file; {AGAIN}")
