@@ -1,4 +1,4 @@
-"""An albumentations pipeline with loader workers and one transform more: `python examples/albumentations_pipeline.py`."""
+"""albumentations with loader workers, and one transform more: `python examples/albumentations_pipeline.py`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,9 +49,8 @@ def main(steps: int = 1200, epochs: int = 40, run: Path = Path("out/digits-20"))
     if not run.exists():
         ganaug.train(real, out=run, recipe=ganaug.load_recipe("auto", [f"train.steps={steps}"]))
     test = ganaug.load("sklearn:digits:test")
-    replace = SyntheticReplace(str(run), p=0.25)  # the transform
     usual = [A.Affine(rotate=(-10, 10), p=0.7), A.ToFloat(max_value=255), ToTensorV2()]
-    pipelines = A.Compose(usual), A.Compose([replace, *usual])
+    pipelines = A.Compose(usual), A.Compose([SyntheticReplace(str(run), p=0.25), *usual])
     without, with_it = (accuracy(Digits(real, pipeline), test, epochs) for pipeline in pipelines)
     print(f"{len(real)} real digits: {without:.1%}; a quarter of each epoch synthetic: {with_it:.1%}")
 

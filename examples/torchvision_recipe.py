@@ -1,4 +1,4 @@
-"""RandAugment and CutMix as torchvision's reference scripts have them, and synthetic partners: `python examples/torchvision_recipe.py`."""
+"""RandAugment, CutMix, and synthetic partners beside it: `python examples/torchvision_recipe.py`."""
 
 from pathlib import Path
 from typing import Any
