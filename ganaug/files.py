@@ -20,6 +20,7 @@ import psutil
 from ganaug.errors import DISK_FULL, DiskFullError, GanaugError, OutputError
 
 LIMIT = 2**26  # bytes of a file that nothing was said of
+LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of file systems that have no locks
 TAKEN = (errno.ENOTEMPTY, errno.EEXIST)  # somebody else's folder came first
 
 
@@ -29,7 +30,7 @@ def cache_folder() -> Path:
     Raises:
         GanaugError: It cannot be made.
     """
-    folder = Path(os.environ.get("GANAUG_CACHE") or _platform_cache() / "ganaug")
+    folder = Path(os.environ.get("GANAUG_CACHE") or _platform_cache() / "ganaug").resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -78,7 +79,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     target = out.resolve()
     with naming_full_disk(out):
         temporary = _sibling(target)
-        _make(temporary, out)
+        make_folder(temporary, out)
         try:
             yield temporary
             sync(temporary)
@@ -97,7 +98,7 @@ def replacing(path: Path) -> Iterator[Path]:
         GanaugError: The folder cannot be made.
     """
     with naming_full_disk(path):
-        _make(path.parent, path.parent)
+        make_folder(path.parent)
         temporary = _sibling(path)
         try:
             yield temporary
@@ -208,6 +209,15 @@ def is_sealed(content: bytes) -> bool:
         return False
 
 
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
+    """Remove what writers of this machine that are dead by now left half-written in `folder`, of one file or of all."""
+    named = "*" if name is None else glob.escape(name)
+    for left in folder.glob(f".{named}.{glob.escape(_here())}-*.tmp"):
+        pid = left.name.rpartition(f".{_here()}-")[2].partition("-")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+
+
 def require_room(folder: Path, size: int) -> None:
     """Refuse to begin what the disk cannot hold.
 
@@ -248,6 +258,9 @@ def lock(file: BinaryIO, *, shared: bool = False, wait: bool = False) -> bool:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in LOCKLESS:
+            raise
     return True
 
 
@@ -278,7 +291,13 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant}, which is no number")
 
 
-def _make(folder: Path, named: Path) -> None:
+def make_folder(folder: Path, named: Path | None = None) -> None:
+    """Make a folder where it is missing; errors speak of `named`, or of itself.
+
+    Raises:
+        GanaugError: It cannot be made.
+    """
+    named = named or folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -303,9 +322,9 @@ def _rename(temporary: Path, target: Path, named: Path) -> None:
 
 def _sibling(target: Path) -> Path:
     """A hidden name beside `target` that tells its writer; what dead writers left under such a name is removed."""
-    here = f".{target.name}.{platform.node() or 'host'}-"
-    for left in target.parent.glob(f"{glob.escape(here)}*.tmp"):
-        pid = left.name.removeprefix(here).partition("-")[0]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
-    return target.with_name(f"{here}{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    remove_leftovers(target.parent, target.name)
+    return target.with_name(f".{target.name}.{_here()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+
+
+def _here() -> str:
+    return platform.node() or "host"

@@ -2,19 +2,23 @@
 
 import hashlib
 import json
+import operator
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ganaug.data.columns import class_names, class_numbers, image_column, label_column
+from ganaug.data.hub import raise_if_full
 from ganaug.errors import DataError
 from ganaug.files import cache_folder
 from ganaug.images import MODES, encode_png, matched
 from ganaug.synthesis.held_out import require_training_data
-from ganaug.synthesis.plan import Mode, correspondence, draw, fractions, require_valid, wanted
+from ganaug.synthesis.plan import Mode, correspondence, draw, fractions, require_mode, require_per_class, wanted
 from ganaug.synthesis.rendering import render, require_counts
+from ganaug.synthesis.source import opened
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -27,7 +31,7 @@ SOURCE = "the table"
 
 def augment(
     table: "Dataset",
-    synth: "Synthesizer",
+    synth: "Synthesizer | str | Path",
     mode: Mode = "append",
     fraction: float | Mapping[str, float] = 0.25,
     per_class: int | None = None,
@@ -47,7 +51,7 @@ def augment(
 
     Args:
         table: With one column of images and one of classes (`datasets.Image`, `datasets.ClassLabel` or integers).
-        synth: The generator; it must know every class.
+        synth: The generator, or its folder; it must know every class.
         mode: `append`, `balance` or `replace`.
         fraction: In [0, 1], of every class or by class name; not used by `balance`.
         per_class: Rows of each class: appended by `append`, or to be reached by `balance`.
@@ -67,8 +71,10 @@ def augment(
     """
     from datasets import concatenate_datasets
 
-    require_valid(mode, per_class)
+    require_mode(mode)
+    require_per_class(per_class)
     _require_rows(table)
+    synth, seed = opened(synth), operator.index(seed)
     if not allow_held_out:
         require_training_data([table], synth)
     labels, names = class_numbers(SOURCE, table), class_names(SOURCE, table)
@@ -89,7 +95,9 @@ def augment(
 
 
 def _require_rows(table: Any) -> None:
-    if not hasattr(table, "features") or not hasattr(table, "column_names") or isinstance(table, dict):
+    from datasets import Dataset
+
+    if not isinstance(table, Dataset):
         raise DataError(
             f"the table must be a datasets.Dataset, got {type(table).__name__}; pass one split, as in ds['train']"
         )
@@ -113,12 +121,14 @@ def _order(labels: np.ndarray, replaced: np.ndarray) -> np.ndarray:
 def _format(table: "Dataset") -> dict[str, Any]:
     """What `with_format` wants to hear."""
     said = table.format
-    return {"type": said["type"], "columns": said["columns"], **said["format_kwargs"]}
+    named = {key: said[key] for key in ("type", "columns", "output_all_columns")}
+    return {**named, **said["format_kwargs"]}
 
 
 def _rows(table: "Dataset", synth: "Synthesizer", counts: np.ndarray, to_model: list[int], seed: int) -> "Dataset":
     """`counts` [K] rows of each class, class by class, with the features of `table`."""
     from datasets import Dataset
+    from datasets.exceptions import DatasetGenerationError
 
     image, label = image_column(SOURCE, table), label_column(SOURCE, table)
     there = np.zeros(len(synth.classes), np.int64)
@@ -135,17 +145,23 @@ def _rows(table: "Dataset", synth: "Synthesizer", counts: np.ndarray, to_model: 
                     yield {**empty, image: {"bytes": png, "path": None}, label: number}
 
     request = [synth.hash, require_counts(synth, there.tolist()), to_model, seed, channels, size, str(table.features)]
-    return Dataset.from_generator(
-        rows,
-        features=table.features,
-        cache_dir=str(cache_folder() / "datasets"),
-        fingerprint=hashlib.sha256(json.dumps(request).encode()).hexdigest()[:32],
-    )
+    try:
+        return Dataset.from_generator(
+            rows,
+            features=table.features,
+            cache_dir=str(cache_folder() / "datasets"),
+            fingerprint=hashlib.sha256(json.dumps(request).encode()).hexdigest()[:32],
+        )
+    except DatasetGenerationError as error:
+        raise_if_full(error)
+        raise
 
 
 def _usual(table: "Dataset", column: str) -> tuple[int, tuple[int, int]]:
     """(channels, (height, width)) of most of a few images."""
-    stored = table.with_format(None).select_columns([column])
+    from datasets import Image
+
+    stored: Any = table.with_format(None).select_columns([column]).cast_column(column, Image())
     places = np.unique(np.linspace(0, len(stored) - 1, LOOKED_AT).astype(int)).tolist()
     seen = Counter((stored[i][column].mode, stored[i][column].size) for i in places)
     (mode, (width, height)), _ = seen.most_common(1)[0]

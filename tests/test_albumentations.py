@@ -392,7 +392,7 @@ def test_floats_out_of_range_are_refused_with_the_way_out(source: str, low: floa
     image = np.full((16, 16, 3), low, np.float32)
     image[0, 0] = high
     for transform in (replace(source), mix(source)):
-        with pytest.raises(DataError, match="must stand before Normalize"):
+        with pytest.raises(DataError, match="put it before Normalize"):
             transform(image=image, label=0)
 
 
@@ -460,3 +460,12 @@ def test_another_generator_than_the_named_one_is_refused(source: str, tmp_path: 
     other.folder = None
     with pytest.raises(ModelError, match="in memory"):
         replace(other)
+
+
+def test_a_replaced_image_with_a_soft_label_has_the_label_of_the_class_that_was_drawn(source: str):
+    for soft in (np.array([0.7, 0.3, 0], np.float32), torch.tensor([0.7, 0.3, 0])):
+        for labels in ("keep", "draw"):
+            result = replace(source, labels=labels)(image=GREY, label=soft)
+            assert type(result["label"]) is type(soft) and sorted(result["label"].tolist()) == [0, 0, 1]
+    mixed = A.Compose([mix(source, num_classes=3), replace(source)])(image=GREY, label=0)
+    assert sorted(mixed["label"].tolist()) == [0, 0, 1]

@@ -1,5 +1,7 @@
 """Every batch holds its share of synthetic images, every real one comes once an epoch."""
 
+from typing import Any
+
 import pytest
 import torch
 from standin import synthesizer
@@ -55,6 +57,10 @@ def test_a_loader_takes_it():
 def test_what_cannot_hold_a_share_is_refused():
     with pytest.raises(DataError, match='take mode="append" or "balance"'):
         ShareBatchSampler(augmented("replace"), 16)
+    wrong: Any
+    for wrong in ({"share": float("nan")}, {"share": 1.5}, {"seed": -1}):
+        with pytest.raises(DataError, match="share must lie"):
+            ShareBatchSampler(augmented(), 16, **wrong)
     for size, share in ((16, 0.0), (16, 0.01), (16, 1.0), (1, 0.5)):
         with pytest.raises(DataError, match="real and synthetic items"):
             ShareBatchSampler(augmented(), size, share)

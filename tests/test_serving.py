@@ -256,3 +256,18 @@ def test_40_refreshed_pools_leave_no_file_open():
 
     _, opened = slope(serve, 40)
     assert opened == 0
+
+
+def test_2000_items_through_the_transforms_take_no_memory_and_no_files(tmp_path: Path):
+    from ganaug.transforms.albumentations import SyntheticReplace
+    from ganaug.transforms.torchvision import SyntheticMix
+
+    saved(tmp_path / "generator", shape=(3, 8, 8))
+    replace = SyntheticReplace(str(tmp_path / "generator"), p=1.0)
+    image, images = np.zeros((8, 8, 3), np.uint8), torch.zeros(50, 3, 8, 8)
+    grown, opened = slope(lambda i: replace(image=image, label=i % 3), 2000)
+    assert grown < 1 and opened == 0
+    for serving in ("pool", "batch"):
+        mix = SyntheticMix(tmp_path / "generator", num_classes=3, serving=serving)
+        grown, opened = slope(lambda i, mix=mix: mix(images, torch.arange(50) % 3), 80)  # each takes 50 images
+        assert grown / 50 < 1 and opened == 0

@@ -268,7 +268,7 @@ def test_floats_out_of_range_are_refused_with_the_way_out(source: str, low: floa
     images = torch.full((2, 3, 16, 16), low)
     images[1, 0, 3, 3] = high
     for transform in (replace(source), mix(source)):
-        with pytest.raises(DataError, match="must stand before Normalize"):
+        with pytest.raises(DataError, match="put it before Normalize"):
             transform(images, torch.tensor([0, 1]))
 
 

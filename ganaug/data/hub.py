@@ -95,7 +95,7 @@ def _open(source: str, address: str) -> "dict[str, Dataset]":
     try:
         return _open_path(Path(address)) if there else _open_id(source, address)
     except Exception as error:  # of the library, pyarrow, fsspec and whatever they call
-        _raise_if_full(error)
+        raise_if_full(error)
         raise DataError(
             f"{source}: must be a folder of Parquet or of images, a .parquet file, what save_to_disk wrote, "
             f"or the id of a set that the hub has, got: {_fact(error)}; check the path, the id and the network"
@@ -191,8 +191,12 @@ def _column(table: "Dataset", name: str) -> list[Any]:
     return table.select_columns([name])[:][name]
 
 
-def _raise_if_full(error: BaseException | None) -> None:
-    """A full disk is what it is, however many errors it was wrapped in."""
+def raise_if_full(error: BaseException | None) -> None:
+    """A full disk is what it is, however many errors it was wrapped in.
+
+    Raises:
+        DiskFullError: That was it.
+    """
     while error is not None:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise DiskFullError(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
@@ -17,9 +18,9 @@ from ganaug.errors import DataError
 from ganaug.synthesis.held_out import require_training_data
 from ganaug.synthesis.live import Live
 from ganaug.synthesis.origin import SCHEME, Origin
-from ganaug.synthesis.plan import Mode, correspondence, fractions, require_valid, wanted
+from ganaug.synthesis.plan import Mode, correspondence, fractions, require_mode, require_per_class, wanted
 from ganaug.synthesis.pool import Pool
-from ganaug.synthesis.source import Source, open_source
+from ganaug.synthesis.source import Source, open_source, opened, picture_of
 
 if TYPE_CHECKING:
     from ganaug.synthesis.synthesizer import Synthesizer
@@ -32,7 +33,8 @@ class AugmentedDataset(Dataset[Any]):
     """`real` with synthetic images beside or in place of its own; items keep their type, image size, mode and labels.
 
     - `replace`: visit k of item i is synthetic, of the same class, with probability `fraction`. That is a function of
-      (seed, i, k), and k is counted in shared memory, so loader workers agree. The length stays.
+      (seed, i, k), and k is counted in shared memory, so loader workers agree. The length stays. (Only where a sampler
+      gives one item to two workers at once may they swap two of its visits.)
     - `append`: round(`fraction` * len(real)) synthetic items follow the real ones, shared out as the real classes are.
     - `balance`: every class is filled to the largest by synthetic items that follow the real ones.
 
@@ -44,7 +46,7 @@ class AugmentedDataset(Dataset[Any]):
         real: A map-style dataset of (image, integer label) items: PIL images (L, RGB, RGBA), uint8 or float tensors or
             arrays; or a `datasets.Dataset` with one column of images and one of classes. Subset and ConcatDataset are
             looked through.
-        synth: The generator; it must know every class of `real`.
+        synth: The generator, or its folder; it must know every class of `real`.
         mode: `replace`, `append` or `balance`.
         fraction: In [0, 1], of every class or by class name; not used by `balance`.
         per_class: Images of each class: in the pool that `replace` draws from (default 500), appended by `append` (in
@@ -72,7 +74,7 @@ class AugmentedDataset(Dataset[Any]):
     def __init__(
         self,
         real: Any,
-        synth: "Synthesizer",
+        synth: "Synthesizer | str | Path",
         mode: Mode = "replace",
         fraction: float | Mapping[str, float] = 0.25,
         per_class: int | None = None,
@@ -81,7 +83,9 @@ class AugmentedDataset(Dataset[Any]):
         *,
         allow_held_out: bool = False,
     ):
-        require_valid(mode, per_class)
+        require_mode(mode)
+        require_per_class(per_class)
+        synth = opened(synth, "cpu" if serving == "worker" else "auto")
         self.real, self.mode, self.fraction = real, mode, fraction
         self._own: Own = {"transform": None, "target_transform": None}
         self._view = look_through(real)
@@ -111,7 +115,8 @@ class AugmentedDataset(Dataset[Any]):
     def __getitems__(self, indices: Sequence[SupportsIndex]) -> list[Any]:
         """Many items at once, as torch's loader asks for them; synthetic ones are rendered or looked up together."""
         rows = [position(index, len(self)) for index in indices]
-        choices = [self._schedule.visit(i) for i in rows]
+        epoch = int(self._epoch)
+        choices = [self._schedule.visit(i, epoch) for i in rows]
         real = iter(self._real_items([i for i, choice in zip(rows, choices, strict=True) if choice is None]))
         pictures = iter(self._pictures([choice for choice in choices if choice]))
         return [
@@ -162,15 +167,13 @@ class AugmentedDataset(Dataset[Any]):
         """The image at a path of `samples`, before any transform."""
         if not str(path).startswith(SCHEME):
             return self.real.loader(path)
-        origin = Origin.parse(path)
-        served = self._served()
-        index = origin.index - served.epoch * served.counts[origin.label]
-        return self._leaves[0].form.image(served.pictures([origin.label], [index])[0])
+        return self._leaves[0].form.image(picture_of(self._served(), path))
 
     def refresh(self, epoch: int) -> None:
-        """Serve other synthetic images from now on, a function of (seed, epoch); 0 brings the first ones back.
+        """Serve other synthetic images from now on, and replace others, as (seed, epoch) say; 0 is where it began.
 
-        A pool is rendered for them here, unless it lies in the cache already; workers that persist follow.
+        A pool is rendered for them here, unless it lies in the cache already; workers that persist follow. A loop that
+        was interrupted goes on with what it would have seen where it refreshes each epoch.
 
         Args:
             epoch: 0 or more.
@@ -190,11 +193,11 @@ class AugmentedDataset(Dataset[Any]):
 
     def source_of(self, index: SupportsIndex) -> Origin | None:
         """What gives the item's image again, with the label in the model's numbering; None for a real item."""
-        choice = self._schedule.latest(position(index, len(self)))
+        choice = self._schedule.latest(position(index, len(self)), int(self._epoch))
         return choice and self._served().origin(self._to_model[choice[0]], choice[1])
 
     def real_only(self) -> Any:
-        """The wrapped dataset, with the transforms that were set here."""
+        """The wrapped dataset, with the transforms that were set here where it has such of its own."""
         return self.real
 
     def __getattr__(self, name: str) -> Any:
@@ -243,15 +246,14 @@ class AugmentedDataset(Dataset[Any]):
         return self._leaves[self._view.leaf[row]]
 
     def _get(self, name: str) -> Callable[[Any], Any] | None:
-        having = (getattr(leaf, name) for leaf in self._view.leaves if hasattr(leaf, name))
-        return next(having, self._own[name])
+        return next((getattr(leaf.dataset, name) for leaf in self._leaves if leaf.has(name)), self._own[name])
 
     def _set(self, name: str, value: Callable[[Any], Any] | None) -> None:
-        self._own[name] = value
+        """Nothing is changed that a copy of this wrapper may share."""
+        self._own = {**self._own, name: value}
         self.real = with_attribute(self.real, name, value)
         self._view = look_through(self.real)
-        for leaf, dataset in zip(self._leaves, self._view.leaves, strict=True):
-            leaf.dataset = dataset
+        self._leaves = [leaf.on(dataset) for leaf, dataset in zip(self._leaves, self._view.leaves, strict=True)]
 
     def _say_resizing(self, shape: tuple[int, int, int]) -> None:
         others = {(leaf.form.channels, *leaf.form.size) for leaf in self._leaves} - {tuple(shape)}

@@ -13,6 +13,8 @@ from ganaug.datasets.labels import class_number
 from ganaug.errors import DataError
 from ganaug.images import MODES, matched, to_pil
 
+SLACK = 1e-3  # beyond a range of floats, for the rounding of earlier transforms
+
 
 @dataclass(frozen=True)
 class Form:
@@ -25,8 +27,8 @@ class Form:
         axes: "HW", "CHW" or "HWC"; "" for PIL images.
         dtype: Of tensors and arrays: uint8, or floats in [low, 1].
         low: 0 or -1, of floats.
-        named: The dataset calls `transform(image=...)["image"]`, as albumentations wants it.
         label: A label of the dataset, for its type.
+        cls: Of tensors: torch.Tensor, or one of torchvision's tv_tensors.
     """
 
     kind: Literal["pil", "tensor", "numpy"]
@@ -35,8 +37,8 @@ class Form:
     axes: str = ""
     dtype: Any = None
     low: float = field(default=0.0, compare=False)
-    named: bool = field(default=False, compare=False)
     label: Any = field(default=0, compare=False)
+    cls: Any = None
 
     def image(self, pixels: np.ndarray) -> Any:
         """uint8 [C, H, W] of any size in this form: cropped and resized to `size`, recoloured to `channels`."""
@@ -45,7 +47,8 @@ class Form:
             return to_pil(pixels)
         array = {"HW": pixels[0], "CHW": pixels, "HWC": np.moveaxis(pixels, 0, -1)}[self.axes]
         values = torch.tensor(np.ascontiguousarray(array)) if self.kind == "tensor" else np.array(array)
-        return values if self.dtype in (torch.uint8, np.uint8) else self._as_floats(values)
+        values = values if self.dtype in (torch.uint8, np.uint8) else self._as_floats(values)
+        return values if self.cls in (None, torch.Tensor) else self.cls(values)
 
     def label_like(self, label: int) -> Any:
         """`label` in the dataset's own type: int, numpy or tensor."""
@@ -55,34 +58,35 @@ class Form:
             return np.full_like(self.label, label)
         return type(self.label)(label)
 
-    def transformed(self, image: Any, transform: Any) -> Any:
-        """`image` through the dataset's transform, called as the dataset calls it."""
-        if transform is None:
-            return image
-        return transform(image=image)["image"] if self.named else transform(image)
-
     def _as_floats(self, values: Any) -> Any:
         floats = values.to(self.dtype) if self.kind == "tensor" else values.astype(self.dtype)
         return floats / 255 * (1 - self.low) + self.low
 
 
-def form_of(items: Iterable[tuple[Any, Any]], named: bool = False) -> Form:
+def form_of(items: Iterable[tuple[Any, Any]]) -> Form:
     """The most usual form among a few (image, label) items, as they are before the dataset's own transforms.
 
     Raises:
-        DataError: An image is of a kind, mode, shape or number range that cannot be matched, or a label no integer.
+        DataError: An image is of a kind, shape or number range that cannot be matched, a label is no integer, or all
+            images are in a mode that no synthetic image can have.
     """
-    seen = [(_form(image), _lowest(image), class_number(label), label) for image, label in items]
-    usual = Counter(form for form, *_ in seen).most_common(1)[0][0]
-    low = -1.0 if min(lowest for _, lowest, *_ in seen) < 0 else 0.0
-    return replace(usual, low=low, named=named, label=seen[0][-1])
+    items = [*items]
+    for _, label in items:
+        class_number(label)
+    known = [image for image, _ in items if not isinstance(image, Image.Image) or image.mode in MODES.values()]
+    if not known:
+        raise DataError(
+            f"PIL images must be in mode L, RGB or RGBA, got {items[0][0].mode!r}; convert them where they are loaded"
+        )
+    usual = Counter(map(_form, known)).most_common(1)[0][0]
+    return replace(usual, low=-1.0 if min(map(_lowest, known)) < -SLACK else 0.0, label=items[0][1])
 
 
 def _form(image: Any) -> Form:
     if isinstance(image, Image.Image):
         return _pil_form(image)
     if isinstance(image, torch.Tensor):
-        return _array_form("tensor", tuple(image.shape), image.dtype, ("CHW", "HWC"))
+        return replace(_array_form("tensor", tuple(image.shape), image.dtype, ("CHW", "HWC")), cls=type(image))
     if isinstance(image, np.ndarray):
         return _array_form("numpy", image.shape, image.dtype.type, ("HWC", "CHW"))
     raise DataError(
@@ -91,11 +95,7 @@ def _form(image: Any) -> Form:
 
 
 def _pil_form(image: Image.Image) -> Form:
-    channels = {mode: n for n, mode in MODES.items()}.get(image.mode)
-    if channels is None:
-        raise DataError(
-            f"PIL images must be in mode L, RGB or RGBA, got {image.mode!r}; convert them where they are loaded"
-        )
+    channels = {mode: n for n, mode in MODES.items()}[image.mode]
     return Form("pil", channels, (image.height, image.width))
 
 
@@ -127,7 +127,7 @@ def _lowest(image: Any) -> float:
     if isinstance(image, Image.Image) or image.dtype in (torch.uint8, np.uint8):
         return 0.0
     low, high = float(image.min()), float(image.max())
-    if low < -1 or high > 1 or not low <= high:
+    if low < -1 - SLACK or high > 1 + SLACK or not low <= high:
         raise DataError(
             f"float images must lie in [0, 1] or [-1, 1], got [{low:g}, {high:g}]; wrap the dataset before it "
             "normalises, and set `.transform` on the wrapper"

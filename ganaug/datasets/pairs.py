@@ -26,62 +26,132 @@ class Pairs:
 
     def __init__(self, dataset: Any, index: np.ndarray):
         self.dataset = dataset
+        self._bare, self._probe = bare(dataset)
+        self.form = form_of([self._raw(i) for i in spread(index)])
         self.labels = self._labels(index)
-        clone, probe = bare(dataset)
-        seen = []
-        for i in spread(index):
-            image, label = pair(clone[i])
-            seen.append((probe.image if probe.called else image, label))
-        self.form = form_of(seen, probe.named)
+
+    def has(self, name: str) -> bool:
+        """Whether the dataset applies a `transform` or `target_transform` of its own."""
+        return hasattr(self.dataset, name) and (name != "transform" or self._probe.called)
+
+    def on(self, dataset: Any) -> "Pairs":
+        """The same for a copy of the dataset that has other transforms."""
+        other = copy.copy(self)
+        other.dataset = dataset
+        return other
 
     def shown(self, item: Any, own: Own) -> Any:
         """A real item, with the wrapper's transforms where the dataset has none of its own."""
-        changes = {name: f for name, f in own.items() if f is not None and not hasattr(self.dataset, name)}
+        changes = {name: f for name, f in own.items() if f is not None and not self.has(name)}
         if not changes:
             return item
         image, label = pair(item)
-        return changes.get("transform", _same)(image), changes.get("target_transform", _same)(label)
+        return changes.get("transform", same)(image), changes.get("target_transform", same)(label)
 
     def synthetic(self, row: int, pixels: np.ndarray, label: int, own: Own) -> tuple[Any, Any]:
         """An item like the one at `row` that shows `pixels`, uint8 [C, H, W], of class `label`."""
         image, target = self.form.image(pixels), self.form.label_like(label)
-        if hasattr(self.dataset, "transform"):
-            image = self.form.transformed(image, self.dataset.transform)
+        if self._probe.plural and self.dataset.transforms is not None:
+            if self._probe.joint:
+                return self.shown(self.dataset.transforms(image, target), own)
+            image = self.dataset.transforms(image)
+        if self.has("transform"):
+            image, target = self._probe.as_called(self.dataset.transform, image, target)
         elif own["transform"]:
             image = own["transform"](image)
         change = getattr(self.dataset, "target_transform", own["target_transform"])
         return image, target if change is None else change(target)
 
+    def _raw(self, row: int) -> tuple[Any, Any]:
+        """The (image, label) at that row, as it is before the dataset's transforms."""
+        try:
+            item = self._bare[row]
+        except Exception as error:  # of somebody else's __getitem__, which did not bear to lose its transform
+            raise DataError(
+                f"{type(self.dataset).__name__} must hand out items without its transforms, got {error!r:.200}; wrap "
+                "it without them, and set `.transform` on the wrapper"
+            ) from error
+        image, label = pair(item)
+        if getattr(self.dataset, "transform", None) is not None and not self._probe.called:
+            raise DataError(
+                f"{type(self.dataset).__name__} must apply its transform to each item that it hands out, got one that "
+                "does not; leave it out there, and set `.transform` on the wrapper"
+            )
+        odd = [name for name, value in (self._probe.beside or {}).items() if value is not label]
+        if odd:
+            raise DataError(
+                f"{type(self.dataset).__name__} must give its transform images and labels alone, got {odd[0]!r}, too, "
+                "which would not fit a synthetic image; leave it out"
+            )
+        return (self._probe.image if self._probe.called else image), label
+
     def _labels(self, index: np.ndarray) -> np.ndarray:
-        """From the attribute that holds them, else by reading every item once."""
-        labels = held_labels(self.dataset)
-        if labels is not None:
-            return labels[index]
-        log.info("%s has no targets: %d items are read once for their labels", type(self.dataset).__name__, len(index))
-        clone, _ = bare(self.dataset)
-        return np.array([class_number(pair(clone[i])[1]) for i in index.tolist()], np.int64)
+        """From the attribute that holds them, if it agrees with a few items; else by reading every item once."""
+        held = held_labels(self.dataset)
+        if held is not None and all(held[i] == class_number(self._raw(i)[1]) for i in spread(index)):
+            return held[index]
+        what = "no targets" if held is None else "targets that are not the labels of its items"
+        log.info("%s has %s: %d items are read once for their labels", type(self.dataset).__name__, what, len(index))
+        return np.array([class_number(self._raw(i)[1]) for i in index.tolist()], np.int64)
 
 
 class Probe:
-    """Stands in for a transform to see what the dataset hands it, and whether it does so as `image=...`."""
+    """Stands in for a transform, to see what the dataset hands it and how.
+
+    Attributes:
+        called: Whether the dataset used it.
+        plural: Whether it was `transforms` that the dataset used.
+        joint: Whether it was called with (image, label), as torchvision's `transforms`.
+        image: What it was given last.
+        beside: The other arguments, where it is called as `transform(image=..., label=...)`; else None.
+    """
 
     def __init__(self) -> None:
         self.image: Any = None
-        self.named = self.called = False
+        self.called = self.plural = self.joint = False
+        self.beside: dict[str, Any] | None = None
 
     def __call__(self, *positional: Any, image: Any = None, **beside: Any) -> Any:
-        self.called, self.named = True, not positional
-        self.image = image if self.named else positional[0]
-        return {"image": image, **beside} if self.named else self.image
+        self.called = True
+        if not positional:
+            self.image, self.beside = image, beside
+            return {"image": image, **beside}
+        self.image = positional[0]
+        return self.image
+
+    def all(self, image: Any, *label: Any) -> Any:
+        """Stands in for `transforms`: of image and label, as torchvision has it, or of the image alone."""
+        self.called, self.plural, self.joint, self.image = True, True, bool(label), image
+        return (image, *label) if label else image
+
+    def as_called(self, transform: Any, image: Any, label: Any) -> tuple[Any, Any]:
+        """(image, label) through the dataset's transform, called as the dataset calls it."""
+        if transform is None:
+            return image, label
+        if self.beside is None:
+            return transform(image), label
+        result = transform(image=image, **dict.fromkeys(self.beside, label))
+        return result["image"], next((result[name] for name in self.beside), label)
 
 
 def bare(dataset: Any) -> tuple[Any, Probe]:
-    """A shallow copy of `dataset` whose transform only looks and whose target_transform is gone."""
+    """A shallow copy of `dataset` whose transform only looks, and whose target_transform does nothing.
+
+    Raises:
+        DataError: Its attributes cannot be set.
+    """
     clone, probe = copy.copy(dataset), Probe()
-    if hasattr(dataset, "transform"):
-        clone.transform = probe
-    if hasattr(dataset, "target_transform"):
-        clone.target_transform = None
+    try:
+        for name, stand_in in (("transform", probe), ("target_transform", same)):
+            if hasattr(dataset, name):
+                setattr(clone, name, stand_in)
+        if "transforms" in getattr(dataset, "__dict__", {}):
+            clone.transforms = probe.all
+    except AttributeError as error:  # a property without a setter, a frozen dataclass
+        raise DataError(
+            f"{type(dataset).__name__} must let its transform be set, got {error!r:.200}; wrap it without one, and set "
+            "`.transform` on the wrapper"
+        ) from error
     return clone, probe
 
 
@@ -102,5 +172,6 @@ def spread(index: np.ndarray) -> list[int]:
     return np.unique(index[np.linspace(0, len(index) - 1, LOOKED_AT).astype(int)]).tolist()
 
 
-def _same(value: Any) -> Any:
+def same(value: Any) -> Any:
+    """`value`."""
     return value

@@ -36,6 +36,10 @@ class ShareBatchSampler(Sampler[list[int]]):
     """
 
     def __init__(self, dataset: "AugmentedDataset", batch_size: int, share: float = 0.25, seed: int = 0):
+        if not 0 <= share <= 1 or seed < 0:
+            raise DataError(
+                f"share must lie in [0, 1] and seed be 0 or more, got {share} and {seed}; a share of 0.25 is usual"
+            )
         self.real, self.synthetic = dataset.real_items, len(dataset) - dataset.real_items
         self.batch_size, self.share, self.seed, self.epoch = batch_size, share, seed, 0
         self.each = round(share * batch_size)  # synthetic items of a batch
@@ -64,8 +68,8 @@ class ShareBatchSampler(Sampler[list[int]]):
             yield rng.permutation(batch).tolist()
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin the next iteration at that epoch."""
-        self.epoch = epoch
+        """Begin the next iteration at that epoch, 0 or more."""
+        self.epoch = max(0, epoch)
 
     def _beside(self, real: int) -> int:
         """Synthetic items beside so many real ones."""

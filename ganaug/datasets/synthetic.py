@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
@@ -12,7 +13,7 @@ from ganaug.errors import DataError
 from ganaug.images import to_pil
 from ganaug.synthesis.origin import Origin
 from ganaug.synthesis.pool import Pool
-from ganaug.synthesis.source import open_source
+from ganaug.synthesis.source import open_source, opened, picture_of
 
 if TYPE_CHECKING:
     from ganaug.synthesis.synthesizer import Synthesizer
@@ -22,7 +23,7 @@ class SyntheticDataset(Dataset[tuple[Any, Any]]):
     """Synthetic images as a map-style dataset of (PIL image, int) items, class by class, like an ImageFolder.
 
     Args:
-        synth: The generator.
+        synth: The generator, or its folder.
         per_class: Images of each class.
         counts: Images by class name, in place of `per_class`; classes that are not named get none.
         seed: The sampling seed.
@@ -48,7 +49,7 @@ class SyntheticDataset(Dataset[tuple[Any, Any]]):
 
     def __init__(
         self,
-        synth: "Synthesizer",
+        synth: "Synthesizer | str | Path",
         per_class: int = 500,
         *,
         counts: Mapping[str, int] | None = None,
@@ -57,6 +58,7 @@ class SyntheticDataset(Dataset[tuple[Any, Any]]):
         target_transform: Callable[[int], Any] | None = None,
         serving: str = "pool",
     ):
+        synth = opened(synth, "cpu" if serving == "worker" else "auto")
         wanted = [per_class] * len(synth.classes) if counts is None else _by_name(counts, synth.classes)
         self.source = open_source(synth, wanted, seed, serving)
         self.transform, self.target_transform = transform, target_transform
@@ -102,8 +104,7 @@ class SyntheticDataset(Dataset[tuple[Any, Any]]):
 
     def loader(self, path: str) -> Image.Image:
         """The image at a path of `samples`, before any transform."""
-        origin = Origin.parse(path)
-        return to_pil(self.source.pictures([origin.label], [origin.index])[0])
+        return to_pil(picture_of(self.source, path))
 
     def is_synthetic(self, index: SupportsIndex) -> bool:
         """True for every item there is."""

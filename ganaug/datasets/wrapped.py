@@ -1,6 +1,7 @@
 """What a wrapped dataset is made of: the datasets under Subset and ConcatDataset, their labels and classes."""
 
 import copy
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,8 @@ def look_through(dataset: Any) -> View:
     Raises:
         DataError: The dataset has no length, or no items.
     """
+    if isinstance(dataset, dict):  # a DatasetDict is one
+        raise DataError(f"the wrapped dataset must be one split, got those of {list(dataset)[:8]}; pass one of them")
     if not hasattr(dataset, "__len__") or not len(dataset):
         raise DataError(
             f"the wrapped dataset must have a length and items, got {type(dataset).__name__} without; "
@@ -61,6 +64,7 @@ def with_attribute(dataset: Any, name: str, value: Any) -> Any:
         clone.dataset = with_attribute(dataset.dataset, name, value)
     else:
         setattr(clone, name, value)
+        _join(clone)
     return clone
 
 
@@ -77,10 +81,23 @@ def class_names(dataset: Any) -> tuple[str, ...] | None:
         return found.pop()
     if is_table(dataset):
         return columns.class_names(SOURCE, dataset)
+    numbers = getattr(dataset, "class_to_idx", None)
+    if isinstance(numbers, dict) and sorted(map(str, numbers.values())) == sorted(map(str, range(len(numbers)))):
+        return tuple(
+            sorted(numbers, key=numbers.__getitem__)
+        )  # what the labels mean; `classes` may be in another order
     names = getattr(dataset, "classes", None)
     if isinstance(names, (list, tuple)) and names and all(isinstance(name, str) for name in names):
         return tuple(names)
     return class_names(dataset.dataset) if hasattr(dataset, "dataset") else None
+
+
+def _join(dataset: Any) -> None:
+    """Torchvision's datasets hold their two transforms a second time, as one, and some of them apply that one."""
+    vision = sys.modules.get("torchvision.datasets.vision")
+    if vision and isinstance(dataset, vision.VisionDataset):
+        both = dataset.transform, dataset.target_transform
+        dataset.transforms = vision.StandardTransform(*both) if any(both) else None
 
 
 def _is_subset(dataset: Any) -> bool:

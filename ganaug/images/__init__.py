@@ -11,6 +11,7 @@ from ganaug.images.decoding import Header as Header
 from ganaug.images.decoding import Picture as Picture
 from ganaug.images.decoding import PictureError as PictureError
 from ganaug.images.decoding import convert as convert
+from ganaug.images.decoding import matched as matched
 from ganaug.images.decoding import printable as printable
 from ganaug.images.decoding import read_header as read_header
 from ganaug.images.decoding import read_image as read_image
@@ -21,7 +22,6 @@ from ganaug.images.pixels import encode_png as encode_png
 from ganaug.images.pixels import fit as fit
 from ganaug.images.pixels import from_pil as from_pil
 from ganaug.images.pixels import grid as grid
-from ganaug.images.pixels import matched as matched
 from ganaug.images.pixels import pixel_sha256 as pixel_sha256
 from ganaug.images.pixels import to_float as to_float
 from ganaug.images.pixels import to_pil as to_pil

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ganaug.errors import DataError
 from ganaug.files import read_file
-from ganaug.images.pixels import MODES, fit
+from ganaug.images.pixels import MODES, fit, to_pil
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # the parsers Pillow may use on a user's file
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm"}
@@ -155,6 +155,17 @@ def convert(image: Image.Image, channels: int) -> Image.Image:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image.convert(MODES[channels])
+
+
+def matched(pixels: np.ndarray, channels: int, size: tuple[int, int]) -> np.ndarray:
+    """uint8 [C, H, W] with so many channels, 1, 3 or 4, and of `size` = (height, width): recoloured, cropped, resized.
+
+    >>> matched(np.zeros((1, 8, 8), np.uint8), channels=3, size=(16, 8)).shape
+    (3, 16, 8)
+    """
+    if pixels.shape == (channels, *size):
+        return pixels
+    return fit(convert(to_pil(pixels), channels), size)
 
 
 def printable(name: str) -> str:

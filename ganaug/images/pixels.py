@@ -41,17 +41,6 @@ def fit(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:
     return from_pil(image)
 
 
-def matched(pixels: np.ndarray, channels: int, size: tuple[int, int]) -> np.ndarray:
-    """uint8 [C, H, W] with so many channels, 1, 3 or 4, and of `size` = (height, width): recoloured, cropped, resized.
-
-    >>> matched(np.zeros((1, 8, 8), np.uint8), channels=3, size=(16, 8)).shape
-    (3, 16, 8)
-    """
-    if pixels.shape == (channels, *size):
-        return pixels
-    return fit(to_pil(pixels).convert(MODES[channels]), size)
-
-
 def from_pil(image: Image.Image) -> np.ndarray:
     """A PIL image in mode L, RGB or RGBA to uint8 [C, H, W]."""
     pixels = np.array(image, dtype=np.uint8)

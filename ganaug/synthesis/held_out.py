@@ -4,20 +4,24 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ganaug.data import LabeledImages
 from ganaug.errors import DataError
 
 if TYPE_CHECKING:
     from ganaug.synthesis.synthesizer import Synthesizer
 
-HELD_OUT = re.compile(r"val(id(ation)?)?|test(ing)?|evaluation|eval|dev|hold_?-?out", re.IGNORECASE)
-TRAINING = re.compile(r"train(ing)?", re.IGNORECASE)
+HELD_OUT = re.compile(r"val(id(ation)?)?|test(ing)?|evaluation|eval|hold[-_ ]?out")
+TRAINING = re.compile(r"train(ing|val)?")
+FOLDER = re.compile(rf"(.+[-_ ])?({HELD_OUT.pattern})([-_ ]?set)?|(val|test)\d+")  # seg_test, test_set, val2017
+GENERAL = {"images", "imgs", "data"}  # names of folders that say nothing of a split
 
 
 def require_training_data(leaves: list[Any], synth: "Synthesizer") -> None:
     """Refuse datasets that say of themselves that they are for validation or testing, or that a run validated on.
 
-    What tells: a `split`, `train=False`, the last two folders of a root, the hash of the generator's validation split.
+    What tells: a `split`, `train=False`, the folder, the hash of the generator's validation split.
 
     Raises:
         DataError: Names what told.
@@ -33,28 +37,27 @@ def require_training_data(leaves: list[Any], synth: "Synthesizer") -> None:
 
 def _sign(leaf: Any) -> str | None:
     """What says that the dataset is not for training, or None; a split outdoes a folder's name."""
-    for name in ("split", "_split", "image_set"):
-        split = str(getattr(leaf, name, None) or "").split("[")[0]
-        if HELD_OUT.fullmatch(split):
-            return f"{name}={split!r}"
-        if TRAINING.fullmatch(split):
+    for name in ("split", "_split", "mode", "image_set"):
+        split = getattr(leaf, name, None)
+        words = [] if split is None or callable(split) else re.split("[^a-z]+", str(split).lower())
+        if any(map(HELD_OUT.fullmatch, words)):
+            return f"{name}={str(split)!r}"
+        if any(map(TRAINING.fullmatch, words)):
             return None
     if isinstance(leaf, LabeledImages):
         return _folder_sign("source", leaf.source.replace(":", "/"))
-    if isinstance(getattr(leaf, "train", None), bool):
+    if isinstance(getattr(leaf, "train", None), bool | np.bool_):
         return None if leaf.train else "train=False"
     return _folder_sign("root", getattr(leaf, "root", None))
 
 
 def _folder_sign(name: str, path: Any) -> str | None:
+    """What the folder of the classes is called; a general name such as `images` leaves the word to the one above."""
     if not isinstance(path, str | PurePath):
         return None
-    for part in reversed(PurePath(path).parts[-2:]):
-        if TRAINING.fullmatch(part):
-            return None
-        if HELD_OUT.fullmatch(part):
-            return f"{name}={str(path)!r}"
-    return None
+    *_, above, last = ("", "", *PurePath(path).parts)
+    called = above if last.lower() in GENERAL else last
+    return f"{name}={str(path)!r}" if FOLDER.fullmatch(called.lower()) else None
 
 
 def _validated_on(leaf: Any, synth: "Synthesizer") -> str | None:

@@ -75,7 +75,7 @@ class Live:
 
     def tensors(self, labels: Sequence[int], indices: Sequence[int]) -> Tensor:
         """Image `indices[i]` of class `labels[i]`, uint8 [N, C, H, W] where the generator is."""
-        places = [self.origin(label, index).index for label, index in zip(labels, indices, strict=True)]
+        places = [self.epoch * self.counts[label] + index for label, index in zip(labels, indices, strict=True)]
         return self.synth.render(labels, self.seed, places)
 
     def origin(self, label: int, index: int) -> Origin:
@@ -95,6 +95,9 @@ class Live:
                 "transform again"
             )
         return synth
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Live":
+        return self.at(self.epoch)  # the generator does not change, and need not be there twice
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_synth": None}

@@ -3,6 +3,7 @@
 import hashlib
 import struct
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -16,23 +17,35 @@ Mode = Literal["replace", "append", "balance"]
 POOL_PER_CLASS = 500  # images that `replace` draws from, where nothing else is said
 
 
-def draw(seed: int, item: int, visit: int) -> tuple[float, int]:
-    """A uniform number in [0, 1) and an independent integer, from a hash of three numbers: random access, no state."""
-    digest = hashlib.blake2b(struct.pack("<3Q", seed % 2**64, item, visit), digest_size=16).digest()
+def draw(seed: int, item: int, visit: int, *more: int) -> tuple[float, int]:
+    """A uniform number in [0, 1) and an independent integer, from a hash of the numbers: random access, no state."""
+    digest = hashlib.blake2b(
+        struct.pack(f"<{3 + len(more)}Q", seed % 2**64, item, visit, *more), digest_size=16
+    ).digest()
     first, second = struct.unpack("<2Q", digest)
     return (first >> 11) / 2**53, second
 
 
-def require_valid(mode: str, per_class: int | None) -> None:
-    """Refuse an unknown mode and an empty class.
+def require_mode(mode: str) -> None:
+    """Refuse an unknown mode.
 
     Raises:
-        DataError: Names the argument.
+        DataError: Names those there are.
     """
     if mode not in get_args(Mode):
         raise DataError(f"mode must be one of {', '.join(get_args(Mode))}, got {mode!r}; replace keeps the length")
-    if per_class is not None and per_class < 1:
-        raise DataError(f"per_class must be 1 or more, got {per_class}; leave it out for the default")
+
+
+def require_per_class(per_class: int | None) -> None:
+    """Refuse a number of images of a class that is none.
+
+    Raises:
+        DataError: Names it.
+    """
+    if per_class is not None and not (isinstance(per_class, Integral) and per_class >= 1):
+        raise DataError(
+            f"per_class must be a whole number of 1 or more, got {per_class!r}; leave it out for the default"
+        )
 
 
 def fractions(fraction: float | Mapping[str, float], classes: Sequence[str]) -> np.ndarray:
@@ -52,7 +65,7 @@ def fractions(fraction: float | Mapping[str, float], classes: Sequence[str]) -> 
             f"fractions must name classes of the dataset ({list(classes)[:8]}), got {unknown[0]!r}; rename it"
         )
     for value in named.values():
-        if not isinstance(value, int | float) or not 0 <= value <= 1:
+        if not isinstance(value, Real) or not 0 <= value <= 1:
             raise DataError(f"fraction must lie in [0, 1], got {value!r}; 0.25 is usual")
     return np.array([named.get(name, 0.0) for name in classes], np.float64)
 

@@ -10,6 +10,8 @@ import io
 import json
 import logging
 import math
+import operator
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,14 +82,15 @@ class Pool:
             DataError: `counts` does not fit the generator's classes, or the pool no size budget.
             DiskFullError: The cache folder's disk is full; nothing is left behind.
         """
-        counts = require_counts(synth, counts)
+        counts, seed, epoch = require_counts(synth, counts), operator.index(seed), operator.index(epoch)
         path = _path(synth.hash, counts, seed, epoch)
         with contextlib.suppress(ModelError):
             return cls(path)
         with sole_builder(path):
-            if not _is_whole(path):
+            found = _opened(path)  # rendered by another process meanwhile
+            if found is None:
                 _write(path, synth, counts, seed, epoch)
-            return cls(path)
+            return cls(path) if found is None else found
 
     def at(self, epoch: int) -> "Pool":
         """The pool of the same request at another epoch, once it was built."""
@@ -129,13 +132,13 @@ def _key(model: str, counts: list[int], seed: int, epoch: int) -> str:
     return hashlib.sha256(json.dumps([SCHEMA, model, counts, seed, epoch]).encode()).hexdigest()
 
 
-def _is_whole(path: Path) -> bool:
+def _opened(path: Path) -> Pool | None:
     try:
-        return Pool(path) is not None
+        return Pool(path)
     except ModelError as error:
         if path.exists():
             log.warning("%s; it is rendered again", error)
-        return False
+        return None
 
 
 def _write(path: Path, synth: "Synthesizer", counts: list[int], seed: int, epoch: int) -> None:
@@ -198,6 +201,8 @@ def _map_pixels(path: Path, shape: tuple[int, ...]) -> np.ndarray:
             whole = file.read(len(header)) == header and file.seek(0, io.SEEK_END) == len(header) + math.prod(shape)
             if whole:
                 lock(file, shared=True)
+                whole = os.path.samestat(os.fstat(file.fileno()), path.stat())  # it may just have made way
+            if whole:
                 return np.asarray(np.memmap(file, np.uint8, "r", offset=len(header), shape=shape))  # rows are cheaper
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: must be a whole pool, got {error}; {AGAIN}") from error

@@ -4,6 +4,7 @@ import math
 import reprlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +41,7 @@ def require_counts(synth: "Synthesizer", counts: Sequence[int]) -> list[int]:
             f"counts must have one number per class ({len(synth.classes)}), got {len(counts)}; add the rest"
         )
     for name, n in zip(synth.classes, counts, strict=True):
-        if not 0 <= n <= MOST:
+        if not isinstance(n, Integral) or not 0 <= n <= MOST:
             raise DataError(
                 f"images of class {name!r} must number 0 to {MOST:,}, got {reprlib.repr(n)}; ask for another number"
             )

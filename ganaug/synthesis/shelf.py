@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ganaug.errors import DataError
-from ganaug.files import cache_folder, lock, naming_full_disk, require_room
+from ganaug.files import cache_folder, lock, make_folder, naming_full_disk, remove_leftovers, require_room
 
 log = logging.getLogger("ganaug")
 BUDGET = "GANAUG_POOL_GB"
@@ -17,7 +17,9 @@ USUAL = 10.0  # GB of 10^9 bytes
 
 def shelf() -> Path:
     """Where pools lie: `pools` in the cache folder."""
-    return cache_folder() / "pools"
+    folder = cache_folder() / "pools"
+    make_folder(folder)
+    return folder
 
 
 def make_room(size: int) -> None:
@@ -35,11 +37,12 @@ def make_room(size: int) -> None:
             f"a pool must fit into {budget / 1e9:g} GB, got {size / 1e9:.3g} GB; ask for fewer images of a class, "
             f'take serving="worker", or set {BUDGET}'
         )
-    pools = sorted(shelf().glob("*.npy"), key=_last_opened)
-    taken = sum(map(_size, pools))
-    for pool in pools:
-        if taken + size > budget:
-            taken -= _remove(pool)
+    remove_leftovers(shelf())
+    found = sorted((fact.st_mtime, fact.st_size, pool) for pool in shelf().glob("*.npy") if (fact := _facts(pool)))
+    taken = sum(bytes_ for _, bytes_, _ in found)
+    for _, bytes_, pool in found:
+        if taken + size > budget and _remove(pool):
+            taken -= bytes_
     require_room(shelf(), size)
     log.info("pools then take %.3g of %g GB in %s", (taken + size) / 1e9, budget / 1e9, shelf())
 
@@ -53,18 +56,21 @@ def mark_opened(pool: Path) -> None:
 
 
 @contextmanager
-def sole_builder(pool: Path) -> Iterator[None]:
-    """Wait until nobody else renders that pool; the system lets go when a process dies."""
+def sole_builder(pool: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Wait until nobody else renders or removes that pool; False where there is somebody, and waiting is no option.
+
+    The system lets go when a process dies.
+    """
     latch = pool.with_suffix(".lock")
     with naming_full_disk(shelf()):
-        shelf().mkdir(parents=True, exist_ok=True)
         held = latch.open("wb")
     with held:
-        lock(held, wait=True)
+        alone = lock(held, wait=wait)
         try:
-            yield
+            yield alone
         finally:
-            latch.unlink(missing_ok=True)
+            if alone:
+                latch.unlink(missing_ok=True)
 
 
 def _budget() -> float:
@@ -78,30 +84,22 @@ def _budget() -> float:
     return budget
 
 
-def _last_opened(pool: Path) -> float:
+def _facts(pool: Path) -> os.stat_result | None:
     try:
-        return pool.stat().st_mtime
-    except FileNotFoundError:
-        return math.inf
+        return pool.stat()
+    except FileNotFoundError:  # another process was quicker
+        return None
 
 
-def _size(pool: Path) -> int:
+def _remove(pool: Path) -> bool:
+    """Whether it is gone: not where somebody has it open, or is at it."""
     try:
-        return pool.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _remove(pool: Path) -> int:
-    """The bytes that this gives back: none where somebody has it open."""
-    size = _size(pool)
-    try:
-        with pool.open("rb") as file:
-            if not lock(file):
-                return 0
+        with sole_builder(pool, wait=False) as alone, pool.open("rb") as file:
+            if not alone or not lock(file):
+                return False
             pool.unlink()
+            pool.with_suffix(".json").unlink(missing_ok=True)
     except OSError:
-        return 0
-    pool.with_suffix(".json").unlink(missing_ok=True)
+        return False
     log.info("the pool %s made way", pool)
-    return size
+    return True

@@ -25,7 +25,8 @@ class SyntheticReplace(Synthetic):
     generator of another size is cropped and resized, and the log says so.
 
     In loader workers the transform draws other numbers in every worker and epoch, the same on a rerun under one
-    `torch.manual_seed`, whether or not `ganaug.seed_worker` is used. The whole pipeline needs `ganaug.seed_worker`.
+    `torch.manual_seed`, whether or not `ganaug.seed_worker` is used. The whole pipeline needs `ganaug.seed_worker`. In
+    an `A.Compose(seed=...)` two transforms of equal arguments draw equal numbers: give them different `seed`s.
 
     A saved pipeline holds the generator's path and sha256; import this module before `albumentations.load`. A pickle
     carries neither pixels nor weights.
@@ -95,11 +96,18 @@ class SyntheticReplace(Synthetic):
 
     def apply_with_params(self, params: dict[str, Any], *args: Any, **data: Any) -> dict[str, Any]:
         result = super().apply_with_params(params, *args, **data)
-        if self.labels == "draw" and self.label_key in data:
-            labels = zip(self.each_label(data), params["picks"], strict=True)
-            changed = [alike(label, pick[0], self.partners.classes) for label, pick in labels]
+        labels = self.each_label(data) if self.label_key in data else []
+        if labels and (self.labels == "draw" or is_soft(labels[0])):
+            changed = [self._changed(label, pick) for label, pick in zip(labels, params["picks"], strict=True)]
             result[self.label_key] = self.together(changed, data)
         return result
+
+    def _changed(self, label: Any, pick: Pick) -> Any:
+        """The label of the image that it now is; a soft one, of which a class was drawn, says that one alone."""
+        if not is_soft(label):
+            return alike(label, pick[0], self.partners.classes)
+        hot = one_hot(pick[0], len(label))
+        return torch.from_numpy(hot).to(label.device) if isinstance(label, torch.Tensor) else hot
 
 
 class SyntheticMix(Synthetic):

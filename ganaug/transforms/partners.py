@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,9 +12,9 @@ from torch.utils.data import get_worker_info
 from ganaug.errors import DataError, ModelError
 from ganaug.synthesis.live import ENDLESS
 from ganaug.synthesis.origin import Origin
-from ganaug.synthesis.plan import correspondence, require_valid
+from ganaug.synthesis.plan import correspondence, require_per_class
 from ganaug.synthesis.pool import Pool
-from ganaug.synthesis.source import Serving, open_source
+from ganaug.synthesis.source import Serving, open_source, opened
 from ganaug.synthesis.synthesizer import Synthesizer
 
 log = logging.getLogger("ganaug")
@@ -50,7 +49,7 @@ class Partners:
         sha256: str | None = None,
         allowed: tuple[Serving, ...] = ("pool", "worker"),
     ):
-        require_valid("replace", per_class)
+        require_per_class(per_class)
         synth = _opened(source, serving)
         _require_model(synth, sha256)
         self.folder = None if synth.folder is None else str(synth.folder)
@@ -148,9 +147,7 @@ def soft_length(num_classes: int | None, partners: Partners, given: int | None =
 
 def _opened(source: Any, serving: str) -> Any:
     """The generator: on the CPU for loader workers and within them."""
-    if not isinstance(source, str | Path):
-        return source
-    return Synthesizer.load(source, "cpu" if serving == "worker" or get_worker_info() is not None else "auto")
+    return opened(source, "cpu" if serving == "worker" or get_worker_info() is not None else "auto")
 
 
 def _require_model(synth: Synthesizer, sha256: str | None) -> None:

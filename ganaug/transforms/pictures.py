@@ -30,8 +30,8 @@ def require_image(image: Any, channels: int, dims: tuple[int, ...], name: str) -
     low, high = (image.min(), image.max()) if isinstance(image, np.ndarray) else torch.aminmax(image)
     if not bool((low >= -SLACK) & (high <= 1 + SLACK)):
         raise DataError(
-            f"{name} must see float images in [0, 1], got {float(low):.3g} to {float(high):.3g}; it must stand before "
-            "Normalize"
+            f"{name} must see float images in [0, 1], got {float(low):.3g} to {float(high):.3g}; put it before "
+            "Normalize, and clamp what a resize has overshot"
         )
 
 

@@ -46,6 +46,11 @@ class _Synthetic(v2.Transform):
     def drawn(self, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """For each image whether it is changed, the class of its partner, and which image of that class: [N] each."""
         n, known = len(labels), len(self.partners.classes)
+        if labels.ndim == 2 and labels.shape[1] < known:
+            raise DataError(
+                f"soft labels must have a weight for each of the {known} classes that partners come from, got "
+                f"{labels.shape[1]}; name your own classes in label order with `classes`"
+            )
         chosen = torch.rand(n) < self.p
         if self.labels == "draw":
             numbers = torch.randint(known, (n,))
