@@ -73,12 +73,13 @@ def beside_real(source: str) -> Study:
 
 def with_and_without_augmentation(what: str, take: Take, recipe: str = "auto") -> Study:
     """What adaptive augmentation is worth to D."""
-    adaptive = Arm(recipe, settings=("train.augment=translation,cutout", "train.adapt=held-out"))  # as `auto` has it
+    adaptive = Arm(recipe, settings=("train.augment=translation,cutout", "train.adapt=held-out"))
+    name, augmented = ("default", DEFAULT) if recipe == "auto" else ("augmentation", adaptive)  # as `auto` has it
     return Study(
         title=f"{what}: with augmentation and without",
         source=FASHION,
         take=take,
-        arms={"augmentation": adaptive, "no augmentation": Arm(recipe, settings=("train.augment=none",))},
+        arms={name: augmented, "no augmentation": Arm(recipe, settings=("train.augment=none",))},
         claims=(Claim(DISTANCE, "no augmentation", "<=", 0.65), Claim(ACCURACY, "no augmentation", ">", 0)),
         seeds=3,
         budget=Budget(minutes=6),
