@@ -71,15 +71,13 @@ def beside_real(source: str) -> Study:
     )
 
 
-def with_and_without_augmentation(what: str, take: Take, recipe: str = "auto") -> Study:
+def with_and_without_augmentation(what: str, take: Take) -> Study:
     """What adaptive augmentation is worth to D."""
-    adaptive = Arm(recipe, settings=("train.augment=translation,cutout", "train.adapt=held-out"))
-    name, augmented = ("default", DEFAULT) if recipe == "auto" else ("augmentation", adaptive)  # as `auto` has it
     return Study(
         title=f"{what}: with augmentation and without",
         source=FASHION,
         take=take,
-        arms={name: augmented, "no augmentation": Arm(recipe, settings=("train.augment=none",))},
+        arms={"default": DEFAULT, "no augmentation": Arm(settings=("train.augment=none",))},
         claims=(Claim(DISTANCE, "no augmentation", "<=", 0.65), Claim(ACCURACY, "no augmentation", ">", 0)),
         seeds=3,
         budget=Budget(minutes=6),
@@ -100,7 +98,6 @@ STUDIES = {
     "mnist": beside_real("MNIST"),
     "fashion": beside_real(FASHION),
     "tenth": with_and_without_augmentation("A tenth of FashionMNIST", tenth),
-    "classic": with_and_without_augmentation("A tenth of FashionMNIST, DCGAN", tenth, "dcgan"),
     "sixty": with_and_without_augmentation("FashionMNIST, 60 labelled images a class", per_class(60)),
     "tail": Study(
         title="Long-tailed FashionMNIST, 1,000 images of the first class down to 10 of the last: balanced batches",
