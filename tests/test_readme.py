@@ -3,7 +3,9 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from shell import learn_fast
 
@@ -26,13 +28,18 @@ def test_every_block_runs(
     learn_fast(monkeypatch)
     write_folder(Path("data/train"), first_per_class(digits, 12)[0])
     write_folder(Path("data/test"), first_per_class(test_digits, 8)[0])
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     for language, code in BLOCKS:
         if language == "python":
             exec(compile(code, "README.md", "exec"), names)
         for line in code.splitlines() if language == "sh" else ():
             run(line)
-    assert names["labels"].tolist() == [0, 1, 1]  # type: ignore[attr-defined]
+    assert names["labels"].tolist() == [0, 1, 1]
+    images, labels = next(iter(names["loader"]))  # ImageFolder makes all images RGB
+    assert images.shape == (64, 3, 8, 8) and labels.shape == (64, 10) and float(labels.sum()) == pytest.approx(64)
+    item = names["pipeline"](image=np.zeros((8, 8), np.uint8), label="3")
+    assert item["image"].shape == (8, 8) and item["label"] == "3"
+    assert len(names["even_table"]) >= len(names["table"]) and names["even_table"].features == names["table"].features
     assert Path("report/report.html").is_file() and Path("corpus/manifest.jsonl").is_file()
 
 
