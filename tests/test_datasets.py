@@ -472,6 +472,7 @@ def test_labels_without_targets_are_read_once_without_the_transform(folder: Path
         ([("image", 1)], "str"),
         ([(Image.new("P", (16, 16)), 1)], "'P'"),
         ([], "list"),
+        (Subset(FakeData(4, (3, 16, 16), 3), []), "Subset without"),
         (iter([]), "iterator"),
     ],
 )
