@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +41,7 @@ class Eventful(Poisoned):
             raise Killed
         if batch in self.stops:
             self.stops.remove(batch)
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
         return super().__getitem__(batch)
 
 

@@ -1,7 +1,6 @@
 """A run has one writer, is stopped after the step at hand, and outlives a full disk."""
 
 import contextlib
-import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -95,7 +94,7 @@ def stopping_at(batch: int, number: signal.Signals) -> type[Batches]:
     class Stopping(Batches):
         def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
             if index == batch:
-                os.kill(os.getpid(), number)
+                signal.raise_signal(number)
             return super().__getitem__(index)
 
     return Stopping
@@ -137,7 +136,7 @@ def test_a_second_signal_acts_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
     class Impatient(Batches):
         def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
             if index in (24, 25):
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
             return super().__getitem__(index)
 
     monkeypatch.setattr("ganaug.run.streams.Batches", Impatient)
