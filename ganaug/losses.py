@@ -3,19 +3,21 @@
 A row of ADVERSARIAL or PENALTIES is all it takes to add one; the recipe names it, the tests loop over the tables.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import relu, softplus
+from torch.nn.functional import cross_entropy, normalize, relu, softplus
 
-PerSample = Callable[[Tensor, Tensor], Tensor]  # (logits on real [N], logits on fake [N]) -> loss [N]
+PerSample = Callable[[Tensor, Tensor], Tensor]  # (logits on real, logits on fake) -> loss, all [N] or all [N, P]
 
 
 @dataclass(frozen=True)
 class Adversarial:
     """What each player minimises, given D's logits on real and fake images paired by position.
+
+    Logits are [N], or [N, P] where D judges each of P patches; the loss has their shape.
 
     Attributes:
         discriminator: Of D.
@@ -75,3 +77,36 @@ PENALTIES = {
     # At fakes (eq. 10); with the relativistic loss neither is enough alone (Huang et al. 2024, arXiv:2501.05441, 2.2).
     "r2": lambda real, fake: fake,
 }
+
+
+def penalties_due(gammas: Mapping[str, float], every: int, step: int) -> dict[str, float]:
+    """The weight of each penalty that is taken in this step.
+
+    Lazy (Karras et al. 2020, arXiv:1912.04958, section 3.1): every so many steps, and weighing as many times more.
+
+    >>> penalties_due({"r1": 0.5, "r2": 0.0}, every=4, step=8), penalties_due({"r1": 0.5}, every=4, step=9)
+    ({'r1': 2.0}, {})
+    """
+    return {} if step % every else {name: gamma * every for name, gamma in gammas.items() if gamma}
+
+
+def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tensor:
+    """How well each patch of a translated image can be told to come from its own place in the source (PatchNCE), [N].
+
+    Of all P places of an image the patch must pick its own, by the cosine of their features: the mean over places of
+    the cross-entropy (Park et al. 2020, arXiv:2007.15651, eq. 3 and 4, with negatives from the same image).
+
+    Args:
+        queries: Features of patches of the translated images, float [N, P, C].
+        keys: Of the same places of the source images, [N, P, C].
+        temperature: tau; the smaller, the more the nearest wrong place counts.
+
+    Example:
+        >>> places = torch.eye(3)[None]
+        >>> patch_nce(places, places).item() < 1e-5, round(patch_nce(places, places.flip(1)).item(), 1)
+        (True, 9.5)
+    """
+    with torch.autocast(queries.device.type, enabled=False):  # near places differ by less than bfloat16 can tell
+        likeness = normalize(keys.float(), dim=2) @ normalize(queries.float(), dim=2).transpose(1, 2)  # keys, queries
+    own = torch.arange(queries.shape[1], device=queries.device).expand(len(queries), -1)
+    return cross_entropy(likeness / temperature, own, reduction="none").mean(1)

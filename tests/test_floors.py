@@ -19,7 +19,7 @@ FLOORS = [
     "files",
     "images recipe",
     "data",
-    "losses conditioning diffaug nets auto checkpoint measures",
+    "losses conditioning descent diffaug nets auto checkpoint measures",
     "training translation",
     "synthesis",
     "run",

@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from ganaug.conditioning import CLASS_HEADS, Discriminator, Sphere, d2d_ce, spread_within
 from ganaug.diffaug import augment
-from ganaug.losses import ADVERSARIAL, gradient_penalty
+from ganaug.losses import ADVERSARIAL, gradient_penalty, patch_nce
 from ganaug.training import cosine, ema_beta, label_weight, update_ema
 
 
@@ -235,3 +235,32 @@ def test_cutout_blanks_a_window_of_half_the_side():
     rows, columns = blank.any(2).sum(1), blank.any(1).sum(1)
     assert rows.max() == columns.max() == 6 and rows.min() >= 3  # clipped where the centre lies at the border
     assert torch.equal(blank.sum(dim=(1, 2)), rows * columns)
+
+
+def test_patch_nce_is_the_cross_entropy_over_the_places_of_one_image():
+    rng = Generator().manual_seed(0)
+    queries, keys = torch.randn(2, 3, 4, 5, generator=rng).double()
+    expected = []
+    for q, k in zip(queries.tolist(), keys.tolist(), strict=True):
+        total = 0.0
+        for place, one in enumerate(q):
+            cosines = [
+                sum(x * y for x, y in zip(one, other, strict=True)) / (math.hypot(*one) * math.hypot(*other))
+                for other in k
+            ]
+            odds = [math.exp(cosine / 0.07) for cosine in cosines]
+            total -= math.log(odds[place] / sum(odds))
+        expected.append(total / len(q))
+    assert patch_nce(queries, keys).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_patch_nce_of_patches_that_all_look_alike_is_log_of_their_number():
+    alike = torch.ones(2, 16, 3)
+    assert patch_nce(alike, alike).tolist() == pytest.approx([math.log(16)] * 2)
+
+
+def test_patch_nce_is_exact_though_the_networks_are_not():
+    queries, keys = torch.randn(2, 3, 4, 5, generator=Generator().manual_seed(0))
+    exact = patch_nce(queries, keys)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(patch_nce(queries, keys), exact)

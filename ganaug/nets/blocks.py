@@ -75,9 +75,11 @@ def act(x: Tensor) -> Tensor:
     return leaky_relu(x, SLOPE)
 
 
-def conv(inputs: int, outputs: int, kernel: int = 3, gain: float = GAIN) -> nn.Conv2d:
-    """A convolution that keeps the sides, drawn so that the variance is multiplied by gain squared."""
-    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+def conv(
+    inputs: int, outputs: int, kernel: int = 3, gain: float = GAIN, *, stride: int = 1, padding: int | None = None
+) -> nn.Conv2d:
+    """A convolution drawn so that the variance is multiplied by gain squared; by default it keeps the sides."""
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2 if padding is None else padding)
     nn.init.normal_(layer.weight, std=gain / math.sqrt(inputs * kernel**2))
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer

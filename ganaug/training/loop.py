@@ -1,26 +1,15 @@
 """The loop: fetch, discriminator step, generator step, average, adapt, yield."""
 
-import math
 from collections.abc import Iterator, Sized
-from dataclasses import dataclass
 
 from torch import Generator
 
 from ganaug.data import Batches, mix
+from ganaug.descent import Progress, Taken, cosine, ema_beta, update_ema, warm_up
 from ganaug.training.adapt import EVERY, adapt
 from ganaug.training.state import GanState, Objective
-from ganaug.training.steps import discriminator_step, ema_beta, generator_step, update_ema
-from ganaug.training.watch import Taken, norms, player_sizes, watch
-
-WARM_UP = 0.05  # share of the run in which the rate rises
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A report from the loop: the step just finished, and the last value of each loss."""
-
-    step: int
-    losses: dict[str, float]
+from ganaug.training.steps import discriminator_step, generator_step
+from ganaug.training.watch import norms, player_sizes, watch
 
 
 def train(
@@ -64,20 +53,6 @@ def train(
             losses |= watch(state, batches, taken)
             taken.clear()
             yield Progress(state.step, dict(losses))
-
-
-def warm_up(step: int, steps: int) -> float:
-    """From nearly 0 to 1 in a line: Adam's first steps are its largest, and may drive a tanh to where no gradient is.
-
-    >>> [warm_up(step, 200) for step in (0, 4, 9, 100)]
-    [0.1, 0.5, 1.0, 1.0]
-    """
-    return min(1.0, (step + 1) / (WARM_UP * steps))
-
-
-def cosine(progress: float, final: float) -> float:
-    """From 1 to `final` along half a cosine (Loshchilov and Hutter 2017, arXiv:1608.03983, eq. 5)."""
-    return final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
 
 
 def label_weight(progress: float, ramp: float) -> float:

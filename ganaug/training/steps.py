@@ -1,14 +1,12 @@
-"""The two steps: one update of each player, and of the average of G."""
+"""The two steps: one update of each player."""
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.optim import Optimizer
 
+from ganaug.descent import Losses, descend, means
 from ganaug.diffaug import augment
-from ganaug.losses import PENALTIES, gradient_penalty
+from ganaug.losses import PENALTIES, gradient_penalty, penalties_due
 from ganaug.training.state import GanState, Objective
-
-Losses = dict[str, Tensor]
 
 
 def discriminator_step(
@@ -29,7 +27,7 @@ def discriminator_step(
     """
     with torch.no_grad(), objective.arithmetic(rng.device):
         fake = state.G(sample_latents(state.G, len(labels), rng), labels).float()
-    gammas = penalties_due(objective, state.step)
+    gammas = penalties_due(objective.gammas, objective.penalty_every, state.step)
     real = augment(images, objective.policy, state.augment_p, rng).requires_grad_("r1" in gammas)
     fake = augment(fake, objective.policy, state.augment_p, rng).requires_grad_("r2" in gammas)
     with objective.arithmetic(rng.device):
@@ -74,47 +72,6 @@ def generator_step(
     return means(losses)
 
 
-def penalties_due(objective: Objective, step: int) -> dict[str, float]:
-    """The weight of each penalty that is taken in this step.
-
-    Lazy (Karras et al. 2020, arXiv:1912.04958, section 3.1): every so many steps, and weighing as many times more.
-    """
-    if step % objective.penalty_every:
-        return {}
-    return {name: gamma * objective.penalty_every for name, gamma in objective.gammas.items() if gamma}
-
-
-def means(losses: Losses) -> Losses:
-    """What is reported of losses per sample."""
-    return {name: per_sample.detach().mean() for name, per_sample in losses.items()}
-
-
 def sample_latents(G: nn.Module, n: int, rng: Generator) -> Tensor:
     """Draw z ~ N(0, I), [n, z_dim]."""
     return torch.randn(n, int(G.z_dim), generator=rng, device=rng.device)  # type: ignore[arg-type]
-
-
-def descend(loss: Tensor, player: nn.Module, optimizer: Optimizer) -> None:
-    """One update of one player, differentiating with respect to its own parameters only."""
-    parameters = list(player.parameters())
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-        parameter.grad = gradient
-    optimizer.step()
-
-
-@torch.no_grad()
-def update_ema(average: nn.Module, current: nn.Module, beta: float) -> None:
-    """Let average <- beta * average + (1 - beta) * current; buffers are copied."""
-    for kept, new in zip(average.parameters(), current.parameters(), strict=True):
-        kept.lerp_(new, 1 - beta)
-    for kept, new in zip(average.buffers(), current.buffers(), strict=True):
-        kept.copy_(new)
-
-
-def ema_beta(step: int, batch_size: int, half_life: float) -> float:
-    """Decay per step for a half-life in images, at most a twentieth of those shown so far.
-
-    The ramp is that of the authors' code for Karras et al. 2020 (arXiv:2006.06676, `ema_rampup`).
-    """
-    shown = (step + 1) * batch_size
-    return 0.5 ** (batch_size / min(half_life, max(shown / 20, 1e-8)))

@@ -1,31 +1,22 @@
 """Whether training is still training: finite, of sane size, moving, and not one image for all latents."""
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from ganaug.data import Batches
-from ganaug.errors import DivergedError
+from ganaug.descent import CURE, Taken, numbers, odd_loss, odd_tensor, stop_at
+from ganaug.descent import norms as all_norms
 from ganaug.training.state import GanState
 from ganaug.training.steps import sample_latents
 
 LOOK = 20  # steps from one look at size, movement and variety to the next
 GROWTH = 10.0  # times that a player may grow meanwhile; below 1.3 at sound learning rates, 8 at a hundred times those
-HUGE = 1e6  # of a loss; below 100 at sound learning rates, 1e12 at a hundred times those
 SATISFIED = 1e-6  # a loss that leaves nothing to learn
 SLOW = 1e-6  # a learning rate whose steps may vanish in rounding
 FLAT = 1e-4  # largest difference between pixels of equal images, of the range [-1, 1]
 CLASSES = 8  # that variety is looked for in, at most
-CURE = "lower train.lr or raise train.r1_gamma"
-
-
-class Taken(NamedTuple):
-    """A step that was taken: the number of its draws, and what it gave."""
-
-    draw: int
-    losses: dict[str, Tensor]
 
 
 def watch(state: GanState, batches: Batches, taken: list[Taken]) -> dict[str, float]:
@@ -38,15 +29,15 @@ def watch(state: GanState, batches: Batches, taken: list[Taken]) -> dict[str, fl
             or G draws one image whatever the latents are.
     """
     last: dict[str, float] = {}
-    for step, (draw, losses) in enumerate(_numbers(taken), start=state.step - len(taken) + 1):
-        _stop_at(step, draw, losses, _odd_loss(losses, batches, draw))
+    for step, (draw, losses) in enumerate(numbers(taken), start=state.step - len(taken) + 1):
+        stop_at(step, draw, losses, odd_loss(losses, (batches[2 * draw + i][0] for i in range(2))))
         last |= losses
     measured = norms(state)
     sizes = player_sizes(state, measured)
-    fault = _odd_tensor(measured) or _growth(sizes, state.sizes) or _monotony(state, batches)
+    fault = odd_tensor(measured) or _growth(sizes, state.sizes) or _monotony(state, batches)
     if state.step % LOOK == 0:
         fault = fault or _standstill(state, sizes, last)
-    _stop_at(state.step, taken[-1].draw, last, fault)
+    stop_at(state.step, taken[-1].draw, last, fault)
     if state.step % LOOK == 0:
         state.sizes = sizes
     return last
@@ -59,26 +50,8 @@ def not_finite(state: GanState) -> list[str]:
 
 def norms(state: GanState) -> dict[str, float]:
     """Norm of every tensor of `state`, its parameters, buffers and moments; finite where every number in it is."""
-    named = {
-        f"{player}.{name}": t
-        for player in ("G", "D", "G_ema")
-        for name, t in getattr(state, player).state_dict().items()
-    }
-    for player in ("G", "D"):
-        moments = getattr(state, f"opt_{player}").state
-        for name, parameter in getattr(state, player).named_parameters():
-            row = sorted(moments.get(parameter, {}).items())
-            named |= {f"opt_{player}.{name}.{key}": t for key, t in row if key != "step"}
-    named = {name: t for name, t in named.items() if t.is_floating_point()}
-    wide = torch.float32 if next(iter(named.values())).device.type == "mps" else torch.float64
-    measured = torch.stack([torch.linalg.vector_norm(t, dtype=wide) for t in named.values()])  # one wait for a GPU
-    return dict(zip(named, measured.tolist(), strict=True))
-
-
-def _numbers(taken: list[Taken]) -> list[tuple[int, dict[str, float]]]:
-    """The losses as numbers, after one wait for a GPU."""
-    values = iter(torch.stack([loss for row in taken for loss in row.losses.values()]).tolist())
-    return [(row.draw, {name: next(values) for name in row.losses}) for row in taken]
+    optimizers = {"opt_G": (state.opt_G, state.G), "opt_D": (state.opt_D, state.D)}
+    return all_norms({"G": state.G, "D": state.D, "G_ema": state.G_ema}, optimizers)
 
 
 def player_sizes(state: GanState, measured: dict[str, float]) -> dict[str, float]:
@@ -88,25 +61,6 @@ def player_sizes(state: GanState, measured: dict[str, float]) -> dict[str, float
         name: math.hypot(*(measured[f"{name}.{parameter}"] for parameter, _ in player.named_parameters()))
         for name, player in players.items()
     }
-
-
-def _stop_at(step: int, draw: int, losses: dict[str, float], fault: str) -> None:
-    if fault:
-        raise DivergedError(f"step {step}: {fault}", step=step, draw=draw, losses=losses)
-
-
-def _odd_loss(losses: dict[str, float], batches: Batches, draw: int) -> str:
-    odd = [(name, value) for name, value in losses.items() if not abs(value) <= HUGE]
-    if odd and not all(bool(batches[2 * draw + i][0].isfinite().all()) for i in range(2)):
-        return "its images must be finite, got others; leave the damaged ones out"
-    if odd:
-        return f"{odd[0][0]} must stay finite and below {HUGE:.0e}, got {odd[0][1]:.3g}; {CURE}"
-    return ""
-
-
-def _odd_tensor(measured: dict[str, float]) -> str:
-    odd = [name for name, norm in measured.items() if not math.isfinite(norm)]
-    return f"{odd[0]} must stay finite, got other numbers; {CURE}" if odd else ""
 
 
 def _growth(sizes: dict[str, float], former: dict[str, float]) -> str:

@@ -1,0 +1,18 @@
+"""Gradient descent of several players: one update, its rate, the average of a player, and whether numbers are sound."""
+
+from ganaug.descent.rate import cosine as cosine
+from ganaug.descent.rate import plateau as plateau
+from ganaug.descent.rate import warm_up as warm_up
+from ganaug.descent.soundness import CURE as CURE
+from ganaug.descent.soundness import Progress as Progress
+from ganaug.descent.soundness import Taken as Taken
+from ganaug.descent.soundness import norms as norms
+from ganaug.descent.soundness import numbers as numbers
+from ganaug.descent.soundness import odd_loss as odd_loss
+from ganaug.descent.soundness import odd_tensor as odd_tensor
+from ganaug.descent.soundness import stop_at as stop_at
+from ganaug.descent.update import Losses as Losses
+from ganaug.descent.update import descend as descend
+from ganaug.descent.update import ema_beta as ema_beta
+from ganaug.descent.update import means as means
+from ganaug.descent.update import update_ema as update_ema

@@ -1,0 +1,90 @@
+"""The loop: fetch, translate, discriminator step, task step, generator step, average, yield."""
+
+from collections.abc import Iterator, Sized
+
+from torch import Generator
+
+from ganaug.data import Batches, mix
+from ganaug.descent import (
+    Progress,
+    Taken,
+    ema_beta,
+    norms,
+    numbers,
+    odd_loss,
+    odd_tensor,
+    plateau,
+    stop_at,
+    update_ema,
+    warm_up,
+)
+from ganaug.translation.objective import Terms
+from ganaug.translation.state import CycleState
+from ganaug.translation.steps import discriminator_step, generator_step, task_step
+from ganaug.translation.ways import translate
+
+
+def train(
+    state: CycleState,
+    a_batches: Batches,
+    b_batches: Batches,
+    objective: Terms,
+    *,
+    steps: int,
+    tick: int = 50,
+    stop: Sized = (),
+) -> Iterator[Progress]:
+    """Train until `state.step` is `steps`, yielding every `tick` steps, at the end, and once `stop` holds something.
+
+    Args:
+        state: What is trained, in place.
+        a_batches: Labelled images of A; of one size with those of B, as many a batch.
+        b_batches: Images of B, whose labels are not looked at. Pairs need equal seeds, others different ones.
+        objective: What is optimised.
+        steps: Of the whole run; one step is one update of each player.
+        tick: Steps from one yield to the next.
+        stop: A signal that came, for example.
+
+    Raises:
+        DivergedError: A loss or a tensor was not finite, or a loss beyond measure, since the last yield. The state is
+            as bad as it was found.
+    """
+    taken: list[Taken] = []
+    losses: dict[str, float] = {}  # the penalties are not taken in every step
+    while state.step < steps:
+        draw = state.draw(steps)
+        rng = Generator(a_batches.device).manual_seed(mix(objective.seed, draw))
+        rate = warm_up(state.step, steps) * plateau(state.step / steps, objective.decay)
+        state.set_lr(objective.lr * rate / 2 ** len(state.faults))
+        (a, labels, trust), (b, *_) = a_batches[draw], b_batches[draw]
+        ways = translate(state, a, b, objective, rng)
+        step_losses = discriminator_step(state, ways, objective, rng)
+        step_losses |= task_step(state, ways[0], labels, trust, objective, rng)
+        step_losses |= generator_step(state, ways, labels, trust, objective, rng)
+        average(state, ema_beta(state.step, a_batches.size, objective.ema_images))
+        state.step += 1
+        taken.append(Taken(draw, step_losses))
+        if state.step % tick == 0 or state.step == steps or stop:
+            losses |= watch(state, a_batches, b_batches, taken)
+            taken.clear()
+            yield Progress(state.step, dict(losses))
+
+
+def average(state: CycleState, beta: float) -> None:
+    """Let every slow copy follow its player."""
+    for name, copy in state.averages.items():
+        update_ema(copy, getattr(state, name.removesuffix("_ema")), beta)
+
+
+def watch(state: CycleState, a_batches: Batches, b_batches: Batches, taken: list[Taken]) -> dict[str, float]:
+    """The last value of each loss, once all of `taken` and all that they led to is finite.
+
+    Raises:
+        DivergedError: It is not; `draw` is then the number of the batch of A, and of B.
+    """
+    last: dict[str, float] = {}
+    for step, (draw, losses) in enumerate(numbers(taken), start=state.step - len(taken) + 1):
+        stop_at(step, draw, losses, odd_loss(losses, (batches[draw][0] for batches in (a_batches, b_batches))))
+        last |= losses
+    stop_at(state.step, taken[-1].draw, last, odd_tensor(norms(state.modules(), state.moved())))
+    return last
