@@ -140,8 +140,12 @@ def test_a_second_signal_acts_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
             return super().__getitem__(index)
 
     monkeypatch.setattr("ganaug.run.streams.Batches", Impatient)
-    with pytest.raises(KeyboardInterrupt):
-        execute(planned(), tmp_path / "run", quiet=True)
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell takes from its background jobs
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            execute(planned(), tmp_path / "run", quiet=True)
+    finally:
+        signal.signal(signal.SIGINT, former)
     assert checkpoints(tmp_path / "run") == [10]
 
 
