@@ -44,8 +44,8 @@ class AugmentedDataset(Dataset[Any]):
 
     Args:
         real: A map-style dataset of (image, integer label) items: PIL images (L, RGB, RGBA), uint8 or float tensors or
-            arrays; or a `datasets.Dataset` with one column of images and one of classes. Subset and ConcatDataset are
-            looked through.
+            arrays; or a `datasets.Dataset` with one column of images and one of classes, whose other columns are, in a
+            synthetic row, those of the real one that it stands for. Subset and ConcatDataset are looked through.
         synth: The generator, or its folder; it must know every class of `real`.
         mode: `replace`, `append` or `balance`.
         fraction: In [0, 1], of every class or by class name; not used by `balance`.

@@ -118,7 +118,8 @@ class SyntheticMix(Synthetic):
     (1 - share) * partner. Where `p` says no it is one-hot, so that batches collate; inside an `A.OneOf` or an
     `A.Sequential` that passes it by, this transform cannot do that. A soft label may come in: two mixes compose. The
     result also holds `mix_coef`, the share (1.0 where nothing was mixed), and `mix_source`, the partner's origin as
-    text ("" where nothing was). Beside `images` each image has its own partner and share, and these are lists.
+    text ("" where nothing was); of two mixes, those of the last. Beside `images` each image has its own partner and
+    share, and these are lists.
 
     Sizes, random numbers, saving and labels are as in `SyntheticReplace`. Float images come in [0, 1]: it must stand
     before Normalize.
