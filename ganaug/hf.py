@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganaug.data.columns import class_names, class_numbers, image_column, label_column
+from ganaug.data.columns import SOURCE, class_names, class_numbers, image_column, label_column
 from ganaug.data.hub import raise_if_full
+from ganaug.data.rows import spread
 from ganaug.errors import DataError
 from ganaug.files import cache_folder
 from ganaug.images import MODES, encode_png, matched
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from ganaug.synthesis.synthesizer import Synthesizer
-
-LOOKED_AT = 8  # rows, for the usual size and mode
-SOURCE = "the table"
 
 
 def augment(
@@ -69,8 +67,6 @@ def augment(
         >>> more.features == train.features                                                 # doctest: +SKIP
         True
     """
-    from datasets import concatenate_datasets
-
     require_mode(mode)
     require_per_class(per_class)
     _require_rows(table)
@@ -80,18 +76,20 @@ def augment(
     labels, names = class_numbers(SOURCE, table), class_names(SOURCE, table)
     to_model = correspondence(names, labels, synth)  # label here -> label there
     share = fractions(fraction, [synth.classes[there] for there in to_model])
-    replaced = _replaced(labels, share, seed) if mode == "replace" else np.array([], np.int64)
     if mode == "replace":
-        counts = np.bincount(labels[replaced], minlength=len(share))
+        replaced = _replaced(labels, share, seed)
+        counts, order = np.bincount(labels[replaced], minlength=len(share)), _order(labels, replaced)
     else:
-        counts = wanted(mode, np.bincount(labels, minlength=len(share)), share, per_class)
-    if not counts.sum():
-        return table
-    rows = _rows(table, synth, counts, to_model, seed)
+        counts, order = wanted(mode, np.bincount(labels, minlength=len(share)), share, per_class), None
+    return _joined(table, _rows(table, synth, counts, to_model, seed), order) if counts.sum() else table
+
+
+def _joined(table: "Dataset", rows: "Dataset", order: np.ndarray | None) -> "Dataset":
+    """Both, the table first, or those of their rows that `order` names; in the table's format."""
+    from datasets import concatenate_datasets
+
     both = concatenate_datasets([table.with_format(None), rows], split=table.split)
-    if mode == "replace":
-        both = both.select(_order(labels, replaced))
-    return both.with_format(**_format(table))
+    return (both if order is None else both.select(order)).with_format(**_format(table))
 
 
 def _require_rows(table: Any) -> None:
@@ -162,8 +160,8 @@ def _usual(table: "Dataset", column: str) -> tuple[int, tuple[int, int]]:
     from datasets import Image
 
     stored: Any = table.with_format(None).select_columns([column]).cast_column(column, Image())
-    places = np.unique(np.linspace(0, len(stored) - 1, LOOKED_AT).astype(int)).tolist()
-    seen = Counter((stored[i][column].mode, stored[i][column].size) for i in places)
+    images = (stored[i][column] for i in spread(np.arange(len(stored))))
+    seen = Counter((image.mode, image.size) for image in images)
     (mode, (width, height)), _ = seen.most_common(1)[0]
     channels = {name: n for n, name in MODES.items()}.get(mode, 3)
     return channels, (height, width)

@@ -232,7 +232,7 @@ def owed(row: dict[str, Any]) -> str:
 
 
 def main(
-    repeats: Annotated[int, typer.Option(help="Interleaved repeats of each row.")] = 7,
+    repeats: Annotated[int, typer.Option(help="Interleaved repeats of each row.")] = 3,
     out: Annotated[Path, typer.Option(help="Where bench.json and bench.md go.")] = OUT,
     only: Annotated[str, typer.Option(help="Rows whose name or peer holds this.")] = "",
     memory: Annotated[

@@ -13,9 +13,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 import pytest
 import torch
+from generators import saved
+from shown import Shown
 
 import ganaug
 from ganaug.data import LabeledImages
+from ganaug.synthesis import Synthesizer
 
 torch.set_num_threads(1)
 
@@ -85,6 +88,24 @@ def digits() -> LabeledImages:
 def test_digits() -> LabeledImages:
     """The test split of scikit-learn's digits."""
     return ganaug.load("sklearn:digits:test")
+
+
+@pytest.fixture(scope="module")
+def synth(tmp_path_factory: pytest.TempPathFactory) -> Synthesizer:
+    """A small untrained generator, loaded from a folder."""
+    return saved(tmp_path_factory.mktemp("model") / "generator")
+
+
+@pytest.fixture(scope="module")
+def source(synth: Synthesizer) -> str:
+    """The folder of that generator."""
+    return str(synth.folder)
+
+
+@pytest.fixture(scope="module")
+def shown(synth: Synthesizer) -> Shown:
+    """Tells which of its images one is."""
+    return Shown(synth)
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,12 @@ CLASSES = ("ant", "bee", "cat")
 
 
 def generator(
-    shape: tuple[int, int, int] = (3, 16, 16), classes: tuple[str, ...] = CLASSES, seed: int = 0
+    shape: tuple[int, int, int] = (3, 16, 16),
+    classes: tuple[str, ...] = CLASSES,
+    seed: int = 0,
+    name: str = "residual",
 ) -> Synthesizer:
-    architecture = Architecture(name="residual", width=4, z_dim=6, shape=shape, classes=classes)
+    architecture = Architecture(name=name, width=4, z_dim=6, shape=shape, classes=classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         G = architecture.build()

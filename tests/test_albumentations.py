@@ -27,21 +27,6 @@ GREY = np.full((16, 16, 3), 128, np.uint8)
 NAMES = ["ant", "bee", "cat"]
 
 
-@pytest.fixture(scope="module")
-def synth(tmp_path_factory: pytest.TempPathFactory) -> Synthesizer:
-    return saved(tmp_path_factory.mktemp("model") / "generator")
-
-
-@pytest.fixture(scope="module")
-def source(synth: Synthesizer) -> str:
-    return str(synth.folder)
-
-
-@pytest.fixture(scope="module")
-def shown(synth: Synthesizer) -> Shown:
-    return Shown(synth)
-
-
 def seeded(transform: Any) -> Any:
     """The transform, or a whole pipeline, with numbers that are the same in each run of the tests."""
     transform.set_random_seed(0)

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from generators import generator
 
 from ganaug.checkpoint import MANIFEST, read_sealed, write_sealed
 from ganaug.corpus import check_corpus, write_corpus
 from ganaug.errors import DataError, GanaugError, ModelError, OutputError
 from ganaug.files import sealed_json
 from ganaug.nets import NETS
-from ganaug.synthesis import Architecture, Synthesizer, generator_folder, is_model
+from ganaug.synthesis import Synthesizer, generator_folder, is_model
 from ganaug.synthesis.synthesizer import latents
 
 CLASSES = ("zebra", "ant", "bee")
@@ -23,11 +24,7 @@ FILES = ("generator.safetensors", "generator.json", MANIFEST)
 
 
 def synthesizer(name: str = "residual", shape: tuple[int, int, int] = (1, 8, 8), seed: int = 0) -> Synthesizer:
-    architecture = Architecture(name=name, width=4, z_dim=6, shape=shape, classes=CLASSES)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        G = architecture.build()
-    return Synthesizer(G, architecture, {"ganaug": "0.1.0", "data": "photos/train"}, "cpu")
+    return generator(shape, CLASSES, seed, name)
 
 
 @pytest.fixture(scope="module")

@@ -26,21 +26,6 @@ N = 24
 LABELS = torch.arange(N) % 3
 
 
-@pytest.fixture(scope="module")
-def synth(tmp_path_factory: pytest.TempPathFactory) -> Synthesizer:
-    return saved(tmp_path_factory.mktemp("model") / "generator")
-
-
-@pytest.fixture(scope="module")
-def source(synth: Synthesizer) -> str:
-    return str(synth.folder)
-
-
-@pytest.fixture(scope="module")
-def shown(synth: Synthesizer) -> Shown:
-    return Shown(synth)
-
-
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)

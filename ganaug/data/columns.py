@@ -10,6 +10,7 @@ from ganaug.errors import DataError
 if TYPE_CHECKING:
     from datasets import Dataset
 
+SOURCE = "the table"  # what one is called that came without a name
 LABELS = ("label", "labels", "class", "classes", "class_name", "category", "target", "y")  # in this order
 
 

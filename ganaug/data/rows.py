@@ -5,9 +5,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from ganaug.images import Picture
+
+FEW = 8  # rows that are looked at to know what the others are like
 
 
 class Rows(Sequence[Picture]):
@@ -36,3 +39,12 @@ class Rows(Sequence[Picture]):
 def row_names(total: int) -> tuple[str, ...]:
     """What rows without a file are called, [total]."""
     return tuple(f"row {row}" for row in range(total))
+
+
+def spread(index: np.ndarray) -> list[int]:
+    """A few of the rows `index` [n], from its beginning to its end.
+
+    >>> spread(np.arange(100))
+    [0, 14, 28, 42, 56, 70, 84, 99]
+    """
+    return np.unique(index[np.linspace(0, len(index) - 1, FEW).astype(int)]).tolist()

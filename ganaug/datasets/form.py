@@ -11,9 +11,7 @@ from PIL import Image
 
 from ganaug.datasets.labels import class_number
 from ganaug.errors import DataError
-from ganaug.images import MODES, matched, to_pil
-
-SLACK = 1e-3  # beyond a range of floats, for the rounding of earlier transforms
+from ganaug.images import MODES, SLACK, matched, to_pil
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ganaug.data.rows import spread
 from ganaug.datasets.form import form_of
 from ganaug.datasets.labels import class_number, held_labels
 from ganaug.errors import DataError
 
 log = logging.getLogger("ganaug")
-LOOKED_AT = 8  # items, spread over the dataset
 Own = dict[str, Any]  # the wrapper's transform and target_transform, for datasets that have none
 
 
@@ -27,8 +27,9 @@ class Pairs:
     def __init__(self, dataset: Any, index: np.ndarray):
         self.dataset = dataset
         self._bare, self._probe = bare(dataset)
-        self.form = form_of([self._raw(i) for i in spread(index)])
-        self.labels = self._labels(index)
+        few = {i: self._raw(i) for i in spread(index)}
+        self.form = form_of(few.values())
+        self.labels = self._labels(index, {i: class_number(label) for i, (_, label) in few.items()})
 
     def has(self, name: str) -> bool:
         """Whether the dataset applies a `transform` or `target_transform` of its own."""
@@ -85,10 +86,10 @@ class Pairs:
             )
         return (self._probe.image if self._probe.called else image), label
 
-    def _labels(self, index: np.ndarray) -> np.ndarray:
+    def _labels(self, index: np.ndarray, few: dict[int, int]) -> np.ndarray:
         """From the attribute that holds them, if it agrees with a few items; else by reading every item once."""
         held = held_labels(self.dataset)
-        if held is not None and all(held[i] == class_number(self._raw(i)[1]) for i in spread(index)):
+        if held is not None and all(held[i] == label for i, label in few.items()):
             return held[index]
         what = "no targets" if held is None else "targets that are not the labels of its items"
         log.info("%s has %s: %d items are read once for their labels", type(self.dataset).__name__, what, len(index))
@@ -165,11 +166,6 @@ def pair(item: Any) -> tuple[Any, Any]:
         fact = f"{len(item)} parts" if isinstance(item, (tuple, list)) else type(item).__name__
         raise DataError(f"items of the wrapped dataset must be (image, label), got {fact}; select these two first")
     return item[0], item[1]
-
-
-def spread(index: np.ndarray) -> list[int]:
-    """A few of `index` [n], from its beginning to its end."""
-    return np.unique(index[np.linspace(0, len(index) - 1, LOOKED_AT).astype(int)]).tolist()
 
 
 def same(value: Any) -> Any:

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganaug.data.columns import class_numbers, image_column, label_column
+from ganaug.data.columns import SOURCE, class_numbers, image_column, label_column
+from ganaug.data.rows import spread
 from ganaug.datasets.form import form_of
-from ganaug.datasets.pairs import Own, spread
+from ganaug.datasets.pairs import Own
 from ganaug.errors import DataError
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-SOURCE = "the table"
 
 
 class Rows:

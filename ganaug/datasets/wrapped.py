@@ -9,7 +9,7 @@ import numpy as np
 from torch.utils.data import ConcatDataset, Subset
 
 from ganaug.data import columns
-from ganaug.datasets.rows import SOURCE, is_table
+from ganaug.datasets.rows import is_table
 from ganaug.errors import DataError
 
 
@@ -80,7 +80,7 @@ def class_names(dataset: Any) -> tuple[str, ...] | None:
             raise DataError(f"the parts of a ConcatDataset must have the same classes, got {found}; renumber one")
         return found.pop()
     if is_table(dataset):
-        return columns.class_names(SOURCE, dataset)
+        return columns.class_names(columns.SOURCE, dataset)
     numbers = getattr(dataset, "class_to_idx", None)
     if isinstance(numbers, dict) and sorted(map(str, numbers.values())) == sorted(map(str, range(len(numbers)))):
         return tuple(

@@ -18,6 +18,7 @@ from ganaug.images.decoding import read_image as read_image
 from ganaug.images.decoding import reading as reading
 from ganaug.images.decoding import upright as upright
 from ganaug.images.pixels import MODES as MODES
+from ganaug.images.pixels import SLACK as SLACK
 from ganaug.images.pixels import encode_png as encode_png
 from ganaug.images.pixels import fit as fit
 from ganaug.images.pixels import from_pil as from_pil

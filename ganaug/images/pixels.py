@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+SLACK = 1e-3  # of floats beyond their range, for the rounding of earlier transforms
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of PIL, by channels
 
 

@@ -73,6 +73,10 @@ class Live:
         """Image `indices[i]` of class `labels[i]`, each uint8 [C, H, W]."""
         return [*self.tensors(labels, indices).cpu().numpy()] if len(labels) else []
 
+    def picture(self, label: int, index: int) -> np.ndarray:
+        """One of these."""
+        return self.pictures([label], [index])[0]
+
     def tensors(self, labels: Sequence[int], indices: Sequence[int]) -> Tensor:
         """Image `indices[i]` of class `labels[i]`, uint8 [N, C, H, W] where the generator is."""
         places = [self.epoch * self.counts[label] + index for label, index in zip(labels, indices, strict=True)]

@@ -102,16 +102,17 @@ class Pool:
         Raises:
             IndexError: A class has fewer images.
         """
-        return [self._picture(label, index) for label, index in zip(labels, indices, strict=True)]
+        return [self.picture(label, index) for label, index in zip(labels, indices, strict=True)]
+
+    def picture(self, label: int, index: int) -> np.ndarray:
+        """One of these."""
+        if not 0 <= index < self.counts[label]:
+            raise IndexError(f"class {self.classes[label]!r} has {self.counts[label]} images, got index {index}")
+        return self.images[self.offsets[label] + index]
 
     def origin(self, label: int, index: int) -> Origin:
         """What to ask the generator for, to get that image again."""
         return Origin(self.model, self.seed, label, self.epoch * self.counts[label] + index)
-
-    def _picture(self, label: int, index: int) -> np.ndarray:
-        if not 0 <= index < self.counts[label]:
-            raise IndexError(f"class {self.classes[label]!r} has {self.counts[label]} images, got index {index}")
-        return self.images[self.offsets[label] + index]
 
     def __len__(self) -> int:
         return self.offsets[-1]

@@ -37,14 +37,15 @@ def make_room(size: int) -> None:
             f"a pool must fit into {budget / 1e9:g} GB, got {size / 1e9:.3g} GB; ask for fewer images of a class, "
             f'take serving="worker", or set {BUDGET}'
         )
-    remove_leftovers(shelf())
-    found = sorted((fact.st_mtime, fact.st_size, pool) for pool in shelf().glob("*.npy") if (fact := _facts(pool)))
+    folder = shelf()
+    remove_leftovers(folder)
+    found = sorted((fact.st_mtime, fact.st_size, pool) for pool in folder.glob("*.npy") if (fact := _facts(pool)))
     taken = sum(bytes_ for _, bytes_, _ in found)
     for _, bytes_, pool in found:
         if taken + size > budget and _remove(pool):
             taken -= bytes_
-    require_room(shelf(), size)
-    log.info("pools then take %.3g of %g GB in %s", (taken + size) / 1e9, budget / 1e9, shelf())
+    require_room(folder, size)
+    log.info("pools then take %.3g of %g GB in %s", (taken + size) / 1e9, budget / 1e9, folder)
 
 
 def mark_opened(pool: Path) -> None:

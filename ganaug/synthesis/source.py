@@ -52,4 +52,4 @@ def picture_of(source: Source, path: str) -> np.ndarray:
         raise DataError(f"the path must be one of this dataset's samples, got {path!r}; ask the dataset that it is of")
     epoch, index = divmod(origin.index, source.counts[origin.label])
     source = source if epoch == source.epoch else source.at(epoch)
-    return source.pictures([origin.label], [index])[0]
+    return source.picture(origin.label, index)

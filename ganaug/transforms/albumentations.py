@@ -13,7 +13,7 @@ import torch
 from ganaug.transforms.labels import alike, is_soft, number, one_hot, weights
 from ganaug.transforms.mixing import Box, blend, blend_label, cut_box, paste, share_left
 from ganaug.transforms.partners import Labels, Method, Pick, require_alpha, require_options, soft_length
-from ganaug.transforms.synthetic import Synthetic
+from ganaug.transforms.synthetic import Arguments, Synthetic
 
 
 class SyntheticReplace(Synthetic):
@@ -57,17 +57,8 @@ class SyntheticReplace(Synthetic):
         (True, 3)
     """
 
-    class InitSchema(Synthetic.InitSchema):
+    class InitSchema(Arguments):
         """What the arguments may be."""
-
-        source: Any
-        label_key: str
-        labels: str
-        classes: list[str] | None
-        per_class: int
-        seed: int
-        serving: str
-        sha256: str | None
 
     def __init__(
         self,
@@ -150,20 +141,12 @@ class SyntheticMix(Synthetic):
         ((10,), 0.7133, 'synthetic:4f1c')
     """
 
-    class InitSchema(Synthetic.InitSchema):
+    class InitSchema(Arguments):
         """What the arguments may be."""
 
-        source: Any
         num_classes: int | None
         method: str
         alpha: float
-        label_key: str
-        labels: str
-        classes: list[str] | None
-        per_class: int
-        seed: int
-        serving: str
-        sha256: str | None
 
     def __init__(
         self,

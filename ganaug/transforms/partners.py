@@ -65,10 +65,7 @@ class Partners:
     def picture(self, pick: Pick) -> np.ndarray:
         """That image, uint8 [C, H, W], read-only."""
         label, index = pick
-        source, there = self._source, self._there[label]
-        if isinstance(source, Pool):
-            return source.images[source.offsets[there] + index]
-        return source.pictures([there], [index])[0]
+        return self._source.picture(self._there[label], index)
 
     def tensors(self, labels: Sequence[int], indices: Sequence[int]) -> Tensor:
         """Those images, uint8 [N, C, H, W]: on the CPU from a pool, else where the generator is."""

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from ganaug.errors import DataError
-from ganaug.images import MODES
+from ganaug.images import MODES, SLACK
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])  # of red, green and blue: ITU-R BT.601, as PIL has it
-SLACK = 1e-3  # beyond [0, 1], for the rounding of earlier transforms
 
 
 def require_image(image: Any, channels: int, dims: tuple[int, ...], name: str) -> None:

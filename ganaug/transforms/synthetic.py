@@ -22,6 +22,19 @@ from ganaug.transforms.streams import is_stale, stream, worker_stream
 GEOMETRY = {"mask", "masks", "mask3d", "masks3d", "bboxes", "keypoints", "volume", "volumes"}
 
 
+class Arguments(ImageOnlyTransform.InitSchema):
+    """What the arguments of all of them may be."""
+
+    source: Any
+    label_key: str
+    labels: str
+    classes: list[str] | None
+    per_class: int
+    seed: int
+    serving: str
+    sha256: str | None
+
+
 class Synthetic(ImageOnlyTransform):
     """Draws synthetic partners for images by their labels; the arguments are those of its children."""
 

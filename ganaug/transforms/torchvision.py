@@ -35,13 +35,9 @@ class _Synthetic(v2.Transform):
         self.p, self.labels, self.labels_getter = p, labels, labels_getter
         self.partners = Partners(source, classes, per_class, seed, serving, allowed=("pool", "batch"))
 
-    def forward(self, *inputs: Any) -> Any:
-        sample = Sample(inputs[0] if len(inputs) == 1 else inputs, self.labels_getter, type(self).__name__)
-        return sample.rebuilt(*self.changed(sample.images, sample.labels))
-
-    def changed(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Other images [N, C, H, W] and labels, int64 [N] or float32 [N, K]."""
-        raise NotImplementedError
+    def taken_apart(self, inputs: tuple[Any, ...]) -> Sample:
+        """The images and labels of what `forward` was given."""
+        return Sample(inputs[0] if len(inputs) == 1 else inputs, self.labels_getter, type(self).__name__)
 
     def drawn(self, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """For each image whether it is changed, the class of its partner, and which image of that class: [N] each."""
@@ -125,7 +121,12 @@ class SyntheticReplace(_Synthetic):
     ):
         super().__init__(source, p, labels, classes, labels_getter, per_class, seed, serving)
 
-    def changed(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, *inputs: Any) -> Any:
+        sample = self.taken_apart(inputs)
+        return sample.rebuilt(*self._replaced(sample.images, sample.labels))
+
+    def _replaced(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Other images [N, C, H, W], and labels as they came, int64 [N] or float32 [N, K]."""
         chosen, numbers, indices = self.drawn(labels)
         if not chosen.any():
             return images, labels
@@ -189,7 +190,12 @@ class SyntheticMix(_Synthetic):
         if num_classes is not None:
             soft_length(num_classes, self.partners)
 
-    def changed(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, *inputs: Any) -> Any:
+        sample = self.taken_apart(inputs)
+        return sample.rebuilt(*self._mixed(sample.images, sample.labels))
+
+    def _mixed(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mixed images [N, C, H, W] and soft labels, float32 [N, K]."""
         own = self._soft(labels)
         chosen, numbers, indices = self.drawn(labels)
         blends, boxes, shares = self._shares(len(labels), *images.shape[-2:])
