@@ -27,13 +27,18 @@ class Waves(nn.Module):
         length = SHORTEST * (LONGEST / SHORTEST) ** (number / max(self.planes - 1, 1))
         angle = GOLDEN * number
         waves = torch.stack([angle.sin(), angle.cos()]) * 2 * math.pi / length
-        self.register_buffer("waves", waves, persistent=False)  # radians a pixel, [2, planes]
+        self.register_buffer("waves", waves)  # radians a pixel, [2, planes]
 
-    def forward(self, z: Tensor, beside: Tensor) -> list[Tensor]:
-        """The planes for images [N, C, H, W], in a list that is empty where there are none."""
+    def forward(self, z: Tensor, beside: Tensor, origin: tuple[int, int] = (0, 0)) -> list[Tensor]:
+        """The planes for images [N, C, H, W], in a list that is empty where there are none.
+
+        `origin` is where in a larger image, in px from the top and from the left, the images begin.
+        """
         if not self.planes:
             return []
-        rows, columns = (torch.arange(side, device=z.device) for side in beside.shape[2:])
+        rows, columns = (
+            first + torch.arange(side, device=z.device) for first, side in zip(origin, beside.shape[2:], strict=True)
+        )
         down, across = self.waves[:, :, None, None]
         phase = down * rows[:, None] + across * columns
         amplitudes = z[:, : 2 * self.planes, None, None]
@@ -69,7 +74,7 @@ class Coins(nn.Module):
     def __init__(self, noise_dim: int, channels: int):
         super().__init__()
         drawn = torch.randn(noise_dim, channels, generator=torch.Generator().manual_seed(0))
-        self.register_buffer("planes", drawn, persistent=False)
+        self.register_buffer("planes", drawn)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         if not len(self.planes):

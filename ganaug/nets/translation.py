@@ -3,7 +3,8 @@
 A row of TRANSLATORS is all it takes to add one; every row obeys one signature.
 Translator(inputs, outputs, width, noise_dim, downs, blocks): images [N, inputs, H, W] in [-1, 1], z [N, noise_dim] ->
 images float32 [N, outputs, H, W] in [-1, 1]. `downs` says how often the sides are halved inside, `blocks` how many
-residual blocks work on the coarsest level. What the noise may change depends on nothing else: one z, one image.
+residual blocks work on the coarsest level. What the noise may change depends on nothing else: one z, one image. Given
+the `origin` of a tile in px from the top and the left of its image, textures go on from tile to tile.
 `encode(images)` gives the features, without noise, of the layers whose channels are `encoded`; PatchNCE compares them.
 """
 
@@ -41,8 +42,8 @@ class ResnetTranslator(nn.Module):
         self.output = conv(width, outputs, 2 * self.margin + 1, gain=0.5)
         self.encoded = (inputs, *sizes, sizes[-1])
 
-    def forward(self, images: Tensor, z: Tensor) -> Tensor:
-        x = self._layers(images, z)[-1]
+    def forward(self, images: Tensor, z: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
+        x = self._layers(images, z, origin)[-1]
         for block in self.blocks[len(self.blocks) // 2 :]:
             x = block(x, z)
         for up in self.ups:
@@ -53,9 +54,9 @@ class ResnetTranslator(nn.Module):
         """The image itself, what every level up to the coarsest sees in it, and half of the blocks."""
         return self._layers(images, images.new_zeros(len(images), self.noise_dim))
 
-    def _layers(self, images: Tensor, z: Tensor) -> list[Tensor]:
+    def _layers(self, images: Tensor, z: Tensor, origin: tuple[int, int] = (0, 0)) -> list[Tensor]:
         framed = mirrored(images, self.multiple, self.margin)
-        layers = [framed, self.stem(torch.cat([framed, *self.waves(z, framed)], dim=1))]
+        layers = [framed, self.stem(torch.cat([framed, *self.waves(z, framed, origin)], dim=1))]
         for down in self.downs:
             layers.append(down(layers[-1]))
         x = layers[-1]
@@ -90,7 +91,7 @@ class UnetTranslator(nn.Module):
         self.output = conv(2 * width, outputs, 3, gain=0.5)
         self.encoded = (inputs, *sizes)
 
-    def forward(self, images: Tensor, z: Tensor) -> Tensor:
+    def forward(self, images: Tensor, z: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
         _, *beside, x = self.encode(images)
         for block in self.blocks:
             x = block(x, z)

@@ -12,7 +12,7 @@ from ganaug.conditioning import Discriminator
 from ganaug.data import listed
 from ganaug.errors import ModelError
 from ganaug.nets.dcgan import DcganGenerator
-from ganaug.synthesis.card import Card, read_generator
+from ganaug.synthesis.card import GENERATOR, Card
 from ganaug.synthesis.synthesizer import generator_folder
 
 NAMED = 8  # classes in a sentence
@@ -58,7 +58,7 @@ def read_ancestor(model: str | Path) -> tuple[Card, nn.Module]:
         ModelError: There is no model, or a damaged one.
     """
     try:
-        return read_generator(generator_folder(Path(model)))
+        return GENERATOR.read(generator_folder(Path(model)))
     except ModelError as error:
         raise ModelError(f"train.init: {error}") from error
 

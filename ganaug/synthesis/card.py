@@ -1,25 +1,17 @@
-"""What a generator folder says of itself, and the bounds that hold before any of it takes memory."""
+"""What a generator folder says of itself, in bounds that hold before any of it takes memory."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
-from ganaug.checkpoint import ANOTHER, MANIFEST, Entry, load_module, read_listed, read_manifest
 from ganaug.data import LabeledImages
 from ganaug.data.labels import is_one_line
 from ganaug.errors import ModelError
-from ganaug.files import LIMIT, parse_json
-from ganaug.images import MODES, printable
+from ganaug.images import MODES
 from ganaug.nets import NETS
 from ganaug.recipe import Nets, Side
-
-CARD, WEIGHTS = "generator.json", "generator.safetensors"
-HEADER_LIMIT = 2**20  # bytes of the names of the tensors
-MAX_NUMBERS = 2_000_000_000  # weights of a generator
+from ganaug.synthesis.form import Form
 
 
 def _known_channels(channels: int) -> int:
@@ -36,7 +28,8 @@ def _distinct(classes: tuple[str, ...]) -> tuple[str, ...]:
     return classes
 
 
-def _with_splits(provenance: dict[str, Any]) -> dict[str, Any]:
+def with_splits(provenance: dict[str, Any]) -> dict[str, Any]:
+    """The provenance in a card, once `splits` and `val` in it are what they must be."""
     splits, val = (provenance.get(table, {}) for table in ("splits", "val"))
     tables = isinstance(splits, dict) and isinstance(val, dict)
     if not tables or not all(isinstance(sha256, str) for sha256 in splits.values()):
@@ -98,63 +91,8 @@ class Card(BaseModel):
     schema_version: Annotated[Literal[1], Field(alias="schema")] = 1
     architecture: Architecture
     sha256: str
-    provenance: Annotated[dict[str, Any], AfterValidator(_with_splits)]
+    provenance: Annotated[dict[str, Any], AfterValidator(with_splits)]
     probes: Probes
 
 
-def read_generator(folder: Path) -> tuple[Card, nn.Module]:
-    """The card of a generator folder, and the generator on the CPU.
-
-    Raises:
-        ModelError: A file is missing, damaged or foreign, or claims to be larger than it is.
-    """
-    listed = read_manifest(folder)
-    _require_listed(folder, listed)
-    card = _read_card(folder, read_listed(folder, CARD, listed[CARD]))
-    with torch.device("meta"), _Undrawn():  # whatever the card claims, only the tensors that are there take memory
-        G = card.architecture.build()
-    _require_size(folder, G, listed[WEIGHTS].size)
-    load_module(G, read_listed(folder, WEIGHTS, listed[WEIGHTS]), str(folder / WEIGHTS))
-    return card, G
-
-
-class _Undrawn(TorchFunctionMode):
-    """Weights that the file replaces in a moment are not drawn: on the meta device that costs a second of imports."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func.__name__ == "normal_":
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs)
-
-
-def _require_listed(folder: Path, listed: dict[str, Entry]) -> None:
-    """Both files, no other, and a card of a card's size."""
-    if set(listed) != {CARD, WEIGHTS}:
-        raise ModelError(f"{folder / MANIFEST} must list {CARD} and {WEIGHTS}, got {sorted(listed)[:3]}; {ANOTHER}")
-    if listed[CARD].size > LIMIT:
-        raise ModelError(f"{folder / CARD} must have at most {LIMIT:,} bytes, got {listed[CARD].size:,}; {ANOTHER}")
-
-
-def _read_card(folder: Path, content: bytes) -> Card:
-    try:
-        return Card.model_validate(parse_json(content))
-    except ValueError as error:  # pydantic's is one, too
-        where, fact = "the file", str(error)
-        if isinstance(error, ValidationError):
-            first = error.errors()[0]
-            where, fact = printable(".".join(map(str, first["loc"]))[:80]), first["msg"]
-        raise ModelError(f"{folder / CARD}: {where} must be valid, got: {fact}; {ANOTHER}") from error
-
-
-def _require_size(folder: Path, G: nn.Module, size: int) -> None:
-    """The weights in the file are those of the architecture, give or take the names of the tensors."""
-    tensors = G.state_dict().values()
-    count, needed = sum(t.numel() for t in tensors), sum(t.nbytes for t in tensors)
-    if count > MAX_NUMBERS:
-        raise ModelError(f"{folder / CARD} must ask for at most {MAX_NUMBERS:,} weights, got {count:,}; {ANOTHER}")
-    if not needed < size <= needed + HEADER_LIMIT:
-        raise ModelError(
-            f"{folder / WEIGHTS} must fit the architecture in {CARD}, {needed:,} bytes of weights and a header, "
-            f"got {size:,}; {ANOTHER}"
-        )
+GENERATOR = Form("generator", Card)  # generator.json, generator.safetensors

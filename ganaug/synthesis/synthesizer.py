@@ -1,29 +1,26 @@
 """A loaded generator: labels in, uint8 images out; and the generator folder it is shared as."""
 
-import base64
 import hashlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from ganaug.auto import pick_device
-from ganaug.checkpoint import ANOTHER, dump_module, parameters_finite, write_sealed
+from ganaug.checkpoint import ANOTHER, dump_module
 from ganaug.data.memory import available_memory
 from ganaug.errors import DataError, ModelError
-from ganaug.images import MODES, encode_png, from_pil, grid, to_uint8
-from ganaug.synthesis.card import CARD, WEIGHTS, Architecture, Card, Probes, read_generator
+from ganaug.images import grid, to_uint8
+from ganaug.synthesis.card import GENERATOR, Architecture, Card, Probes
+from ganaug.synthesis.probes import require_alike, to_base64
 
 BATCH = 32  # every image is rendered in a batch of this size, so its pixels never depend on how many were asked for
 PROBES = 8
 LIVE_MAPS = 2  # feature maps at the finest level that are alive at a time, at least
 WIDEST_SCALE = 4.0  # of latents; images fall apart long before
-TOLERANCE = 1.0  # mean difference, in steps of 1/255, between a probe and its stored picture
 
 
 class Synthesizer:
@@ -124,14 +121,8 @@ class Synthesizer:
             OutputError: `folder` holds something already.
             DiskFullError: There is no room; nothing stays.
         """
-        if not parameters_finite(self.G):
-            raise ModelError(
-                f"{folder}: a generator must have finite weights to be exported, got others; "
-                "train again with a lower train.lr"
-            )
         card = Card(architecture=self.architecture, sha256=self.hash, provenance=self.provenance, probes=self._probes())
-        content = card.model_dump_json(indent=1, by_alias=True).encode()
-        write_sealed(folder, {WEIGHTS: dump_module(self.G), CARD: content})
+        GENERATOR.write(folder, card, self.G)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> "Synthesizer":
@@ -141,7 +132,7 @@ class Synthesizer:
             ModelError: It is neither, is damaged, or renders other images here than where it was made.
         """
         folder = generator_folder(Path(path))
-        card, G = read_generator(folder)
+        card, G = GENERATOR.read(folder)
         synth = cls(G, card.architecture, card.provenance, device)
         synth.folder = folder.resolve()
         synth._verify(card, folder)
@@ -168,20 +159,18 @@ class Synthesizer:
     def _probes(self) -> Probes:
         labels = tuple(i % len(self.classes) for i in range(PROBES))
         picture = grid(self.sample(labels, seed=0)[0], columns=PROBES, gap=0)
-        return Probes(seed=0, labels=labels, png=base64.b64encode(encode_png(picture)).decode())
+        return Probes(seed=0, labels=labels, png=to_base64(picture))
 
     def _verify(self, card: Card, folder: Path) -> None:
+        place = folder / GENERATOR.cards
         if self.hash != card.sha256:
-            raise ModelError(f"{folder / CARD} must name the sha256 of the weights beside it, got another; {ANOTHER}")
+            raise ModelError(
+                f"{folder / GENERATOR.cards} must name the sha256 of the weights beside it, got another; {ANOTHER}"
+            )
         _require_memory(folder, self.architecture, self.device)
         probes = card.probes
         rendered = grid(self.sample(probes.labels, seed=probes.seed)[0], columns=len(probes.labels), gap=0)
-        difference = np.abs(rendered.astype(float) - _decode(probes.png, rendered.shape, folder)).mean()
-        if difference > TOLERANCE:
-            raise ModelError(
-                f"{folder} must render its probes here as where it was made, got a mean difference of "
-                f"{difference:.1f}/255; check the torch version and device"
-            )
+        require_alike(rendered, probes.png, place)
 
 
 def latents(z_dim: int, seed: int, labels: Tensor, indices: Tensor) -> Tensor:
@@ -208,7 +197,7 @@ def generator_folder(path: Path) -> Path:
         ModelError: There is none.
     """
     for folder in (path, path / "generator"):
-        if (folder / CARD).is_file():
+        if (folder / GENERATOR.cards).is_file():
             return folder
     if (path / "run.json").is_file():
         raise ModelError(
@@ -228,16 +217,3 @@ def _require_memory(folder: Path, architecture: Architecture, device: torch.devi
             f"{folder}: images of {height} x {width} must fit into memory, got {free:,} bytes free for about "
             f"{needed:,}; use a larger machine"
         )
-
-
-def _decode(png: str, shape: tuple[int, ...], folder: Path) -> np.ndarray:
-    """The probes' picture, uint8 of `shape` = (C, H, W); nothing else is decoded."""
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(png, validate=True)), formats=["PNG"]) as image:
-            fits = (image.mode, image.height, image.width) == (MODES[shape[0]], *shape[1:])
-            picture = from_pil(image) if fits else None
-    except Exception as error:  # Pillow's parser raises whatever it stumbles upon
-        raise ModelError(f"{folder / CARD}: the probes must be a picture, got none; {ANOTHER}") from error
-    if picture is None:
-        raise ModelError(f"{folder / CARD}: the probes must be {list(shape)}, got others; {ANOTHER}")
-    return picture
