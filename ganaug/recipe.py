@@ -93,6 +93,42 @@ class Train(Table):
     seed: Seed = 0
 
 
+class Translate(Table):
+    """The terms and networks of a domain translation; of [train] it reads what is written below, of [nets] the width.
+
+    What is left open follows the engine, as it was published.
+    """
+
+    engine: Literal["cyclegan", "pixelda", "cut", "pix2pix"] | None = None  # None: by what A, B and their labels allow
+    cycle: NonNegative | None = None  # weight of: there and back again; above 0 there are two directions
+    identity: NonNegative | None = None  # an image of the target domain stays as it is
+    nce: NonNegative | None = None  # a patch can be told to come from its own place (Park et al. 2020)
+    semantic: NonNegative | None = None  # a frozen classifier of A says the same before and after (Hoffman et al. 2018)
+    task: NonNegative | None = None  # a network learns the labels of A from both, and G keeps them (Bousmalis 2017)
+    l1: NonNegative | None = None  # to the other image of a pair; above 0 A and B are pairs (Isola et al. 2017)
+    pool: Annotated[int, Field(ge=0, le=10**4)] | None = None  # former translations that D is shown again
+    places: Annotated[int, Field(ge=1, le=4096)] | None = None  # patches of each layer that nce compares
+    decay: Unit | None = None  # share of the run after which the rate falls to 0 in a line
+    network: Literal["resnet", "unet"] | None = None
+    downs: Annotated[int, Field(ge=0, le=8)] | None = None  # how often a translator halves the sides
+    blocks: Annotated[int, Field(ge=0, le=64)] | None = None  # residual blocks at its coarsest level
+    noise_dim: Annotated[int, Field(ge=0, le=4096)] | None = None  # numbers of noise; 0: one translation of an image
+    patch_width: Annotated[int, Field(ge=4, le=1024)] | None = None  # channels of a discriminator at the finest level
+    crop: Side | None = None  # px, the side of the squares that training cuts from larger images
+    guess_b: bool | None = None  # balance B by the classes that a classifier guesses
+    sides: Literal["left-right", "right-left"] | None = None  # of A and B, where pairs lie side by side in one image
+
+
+# What a translation reads of [train] and [nets]; the rest is a GAN's.
+SHARED = {
+    "nets": {"width"},
+    "train": {
+        *("steps", "batch_size", "checkpoint_every", "adversarial", "r1_gamma", "penalty_every", "sampling"),
+        *("precision", "lr", "beta1", "beta2", "ema_images", "seed"),
+    },
+}
+
+
 class Measure(Table):
     """How the gain is measured."""
 
@@ -116,7 +152,27 @@ class Recipe(Table):
     data: Data = Data()
     nets: Nets = Nets()
     train: Train = Train()
+    translate: Translate = Translate()
     measure: Measure = Measure()
+
+
+def require_own(recipe: Recipe, *, translates: bool) -> None:
+    """Refuse what a command would not read: of a translation what makes a GAN, and the other way round.
+
+    Raises:
+        RecipeError: The recipe sets such a key; it is named.
+    """
+    plain, own, other = Recipe(), "train", "translate fit"
+    if translates:
+        own, other = other, own
+    for name in ("nets", "train") if translates else ("translate",):
+        table, default = getattr(recipe, name), getattr(plain, name)
+        for key in type(table).model_fields:
+            if key not in SHARED.get(name, ()) and getattr(table, key) != getattr(default, key):
+                raise RecipeError(
+                    f"{name}.{key} must be left out of a recipe for `ganaug {own}`, got {getattr(table, key)!r}; "
+                    f"`ganaug {other}` reads it"
+                )
 
 
 def shipped() -> dict[str, Path]:
@@ -165,7 +221,8 @@ def validate(tables: dict[str, Any], place: str) -> Recipe:
 
 def dump_recipe(recipe: Recipe) -> str:
     """The recipe as TOML; keys left to `auto` are absent."""
-    return tomli_w.dumps(recipe.model_dump(exclude_none=True))
+    tables = recipe.model_dump(exclude_none=True)
+    return tomli_w.dumps({name: table for name, table in tables.items() if table != {}})
 
 
 def _read(name: str | Path) -> dict[str, Any]:
@@ -198,7 +255,7 @@ def _apply(tables: dict[str, Any], setting: str) -> None:
         raise RecipeError(f"--set must read table.key=value, got {setting!r}; for example --set train.steps=300")
     tables.setdefault(table, {})
     if not isinstance(tables[table], dict):
-        raise RecipeError(f"--set must name a table, got {table!r}; the tables are data, nets, train, measure")
+        raise RecipeError(f"--set must name a table, got {table!r}; the tables are data, nets, train, translate, measure")
     tables[table][field] = _value(value.strip())
 
 

@@ -20,7 +20,7 @@ from ganaug.errors import DivergedError
 from ganaug.files import replace_file
 from ganaug.recipe import Recipe
 from ganaug.run import plan
-from ganaug.run.loop import COLLAPSE, D_WINS
+from ganaug.run.gan import COLLAPSE, D_WINS
 
 REAL = "real images"  # the arm without a generator
 TRIAL = 100  # steps that say how long others take

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from ganaug.recipe import load_recipe
 from ganaug.run import execute, plan
+from ganaug.run.gan import GanJob
 from ganaug.run.judge import COLLAPSED, EACH, IMAGES, MOST, Judge, Judgement, alike, even, spread, topped_up
-from ganaug.run.loop import alarms
 from ganaug.run.players import architecture
 from ganaug.run.record import Record
 from ganaug.run.saving import Keeper, Scores
@@ -124,7 +124,11 @@ def keeper(tmp_path: Path, accuracy: list[float]) -> Keeper:
     for i, share in enumerate(accuracy, start=1):
         record.add(Progress(200 + 2 * i, {"watch/accuracy": share}), 1.0, 1.0)
     state = type("", (), {"step": 200 + 2 * len(accuracy)})()
-    return Keeper(todo, tmp_path, state, Scores(), record)  # type: ignore[arg-type]
+    return Keeper(GanJob(todo), tmp_path, state, Scores(), record)  # type: ignore[arg-type]
+
+
+def alarms(kept: Keeper, judgement: Judgement) -> dict[str, str]:
+    return kept.job.alarms(judgement, kept.state.step, kept.record.mean)
 
 
 @pytest.mark.parametrize(("last", "said"), [(1.0, ["100% of pairs"]), (0.9, [])])

@@ -17,6 +17,7 @@ from ganaug.nets import NETS
 from ganaug.recipe import load_recipe
 from ganaug.run import Plan, plan
 from ganaug.run.folder import make
+from ganaug.run.gan import GanJob
 from ganaug.run.judge import Judgement
 from ganaug.run.players import build
 from ganaug.run.saving import Keeper
@@ -61,13 +62,13 @@ def content(state: GanState) -> dict[str, bytes]:
 
 
 def resumed(todo: Plan, out: Path, guesses: Guesses | None = None) -> GanState:
-    make(todo, out)
+    make(GanJob(todo), out)
     (first, _), (second, _) = build(todo), build(todo)
-    keeper = Keeper.open(todo, out, first)
+    keeper = Keeper.open(GanJob(todo), out, first)
     taught(first, todo, STOP, guesses)
     keeper.scores.add(STOP, Judgement(1.0, {}), {})
     keeper.keep(now_or_never=True)
-    Keeper.open(todo, out, second)
+    Keeper.open(GanJob(todo), out, second)
     assert second.step == STOP
     taught(second, todo, STEPS, guesses)
     return second

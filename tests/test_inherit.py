@@ -19,6 +19,7 @@ from ganaug.nets import NETS as PAIRS
 from ganaug.recipe import load_recipe
 from ganaug.run import Plan, execute, plan
 from ganaug.run.folder import make, recorded_init
+from ganaug.run.gan import GanJob
 from ganaug.run.inherit import inherit
 from ganaug.run.same import is_complete
 from ganaug.study import gather
@@ -268,14 +269,14 @@ def test_a_resumed_run_needs_the_model_only_at_its_start(tmp_path: Path, run: Pa
 
 def test_at_step_0_another_model_in_its_place_is_refused(tmp_path: Path, run: Path):
     place = Path(shutil.copytree(run, tmp_path / "place"))
-    make(starting(place), tmp_path / "new")
-    assert not is_complete(starting(place), tmp_path / "new")
+    make(GanJob(starting(place)), tmp_path / "new")
+    assert not is_complete(GanJob(starting(place)), tmp_path / "new")
     other = execute(
         plan(noise(), load_recipe("auto", [*SETTINGS, "train.seed=1"]), device="cpu"), tmp_path / "b", quiet=True
     )
     shutil.rmtree(place)
     shutil.copytree(tmp_path / "b", place)
     with pytest.raises(ModelError, match=rf"train.init = model:.*, got model:{other.hash[:12]}; use the first"):
-        is_complete(starting(place), tmp_path / "new")
+        is_complete(GanJob(starting(place)), tmp_path / "new")
     with pytest.raises(ModelError, match=rf"train.init = {place}, got {run}; use the first command's options"):
-        is_complete(starting(run), tmp_path / "new")
+        is_complete(GanJob(starting(run)), tmp_path / "new")

@@ -14,9 +14,9 @@ from ganaug.images import to_float
 from ganaug.losses import gradient_penalty
 from ganaug.recipe import load_recipe, shipped
 from ganaug.run import plan
-from ganaug.run.loop import build
+from ganaug.run.players import build
 from ganaug.synthesis import Architecture, Synthesizer
-from ganaug.training import GanState, Objective, discriminator_step, generator_step, set_lr, train
+from ganaug.training import GanState, Objective, discriminator_step, generator_step, train
 
 CPU = torch.device("cpu")
 CLASSES = ("rows", "columns", "disc")
@@ -210,7 +210,7 @@ def test_both_players_learn_at_the_scheduled_rate():
         pass
     rates = [group["lr"] for opt in (state.opt_G, state.opt_D) for group in opt.param_groups]
     assert rates == pytest.approx([0.01 * 0.55] * 2)  # half-way along the cosine
-    set_lr(state, 0.5)
+    state.set_lr(0.5)
     assert state.opt_D.param_groups[0]["lr"] == 0.5
 
 

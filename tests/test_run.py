@@ -17,6 +17,7 @@ from ganaug.errors import DiskFullError, InterruptedRun, OutputError
 from ganaug.files import sole_writer
 from ganaug.run import build, check_run, execute
 from ganaug.run.folder import read_facts
+from ganaug.run.gan import GanJob
 from ganaug.run.judge import Judgement
 from ganaug.run.meter import Clock, meter
 from ganaug.run.record import Record
@@ -74,7 +75,7 @@ def test_the_lock_is_held_from_the_first_step_to_the_last_file(tmp_path: Path, m
     def clean(folder: Path) -> None:
         second()
 
-    monkeypatch.setattr("ganaug.run.loop.status", second)  # during training
+    monkeypatch.setattr("ganaug.run.gan.GanJob.status", second)  # during training
     monkeypatch.setattr("ganaug.run.folder.clean", clean)  # during the export
     execute(planned(), out, quiet=True)
     assert tried == ["asked"] * 4
@@ -125,7 +126,7 @@ def test_what_faults_are_found_by_is_restored(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(InterruptedRun, match="after step 25"):
         execute(todo, out, quiet=True)
     (resumed, objective), (unbroken, _) = build(todo), build(todo)
-    Keeper.open(todo, out, resumed)
+    Keeper.open(GanJob(todo), out, resumed)
     batches, held_out = streams(todo)
     loop = train(unbroken, batches, objective, steps=30, tick=10, held_out=held_out)
     assert [next(loop).step, next(loop).step] == [10, 20]
@@ -180,7 +181,7 @@ def full_disk(times: set[int], function: str = "save_checkpoint") -> Iterator[No
         yield
 
 
-@pytest.mark.parametrize("function", ["save_checkpoint", "save_grid"])
+@pytest.mark.parametrize("function", ["save_checkpoint", "replace_file"])
 def test_one_failure_to_write_does_not_end_a_run(
     function: str, whole: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

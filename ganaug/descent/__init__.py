@@ -7,10 +7,12 @@ from ganaug.descent.soundness import CURE as CURE
 from ganaug.descent.soundness import Progress as Progress
 from ganaug.descent.soundness import Taken as Taken
 from ganaug.descent.soundness import norms as norms
+from ganaug.descent.soundness import not_finite as not_finite
 from ganaug.descent.soundness import numbers as numbers
 from ganaug.descent.soundness import odd_loss as odd_loss
 from ganaug.descent.soundness import odd_tensor as odd_tensor
 from ganaug.descent.soundness import stop_at as stop_at
+from ganaug.descent.state import TrainingState as TrainingState
 from ganaug.descent.update import Losses as Losses
 from ganaug.descent.update import descend as descend
 from ganaug.descent.update import ema_beta as ema_beta

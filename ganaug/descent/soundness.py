@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ganaug.descent.state import TrainingState
 from ganaug.errors import DivergedError
 
 HUGE = 1e6  # of a loss; below 100 at sound learning rates, 1e12 at a hundred times those
@@ -50,6 +51,11 @@ def norms(modules: Mapping[str, nn.Module], optimizers: Mapping[str, tuple[Optim
     wide = torch.float32 if next(iter(named.values())).device.type == "mps" else torch.float64
     measured = torch.stack([torch.linalg.vector_norm(t, dtype=wide) for t in named.values()])  # one wait for a GPU
     return dict(zip(named, measured.tolist(), strict=True))
+
+
+def not_finite(state: TrainingState) -> list[str]:
+    """The tensors of a training that hold infinities or what is no number, such as "G.label.weight"."""
+    return [name for name, norm in norms(state.modules(), state.moved()).items() if not math.isfinite(norm)]
 
 
 def odd_loss(losses: dict[str, float], images: Iterable[Tensor]) -> str:

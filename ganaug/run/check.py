@@ -31,7 +31,7 @@ def check_run(folder: str | Path) -> list[str]:
         []
     """
     root = Path(folder)
-    if not (root / FACTS).is_file() and (root / "generator.json").is_file():
+    if not (root / FACTS).is_file() and any((root / f"{kind}.json").is_file() for kind in ("generator", "translator")):
         return list(_sealed(root, "", _files(root)))
     try:
         facts = parse_facts(read_file(root / FACTS))
@@ -75,7 +75,7 @@ def _files(root: Path) -> list[str]:
 def _sealed_folder(name: str) -> str:
     """The checkpoint, or the generator, that a file lies in; "" for others."""
     first, *rest = name.split("/")
-    if first == "generator" and rest:
+    if first in ("generator", "translator") and rest:
         return first
     if first == "checkpoints" and len(rest) > 1 and rest[0].removeprefix("step-").isdecimal():
         return f"{first}/{rest[0]}"

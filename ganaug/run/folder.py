@@ -1,10 +1,10 @@
 """The run folder.
 
-    RUN/  recipe.toml  run.json  progress.jsonl  samples/step-*.png  checkpoints/step-*/  generator/
+    RUN/  recipe.toml  run.json  progress.jsonl  samples/step-*.png  checkpoints/step-*/  generator/ or translator/
 
 A new run appears whole, with its recipe and run.json; run.json is written again at the end to mark it complete. What is
 killed in between goes on from the newest checkpoint, or from the start. run.json seals itself and holds the sums of
-the recipe and, once the run is complete, of every other file; manifests hold those of checkpoints and generator.
+the recipe and, once the run is complete, of every other file; manifests hold those of checkpoints and product.
 """
 
 import hashlib
@@ -17,17 +17,16 @@ from ganaug.checkpoint import checkpoint_steps, clean, folder_of, load_module, r
 from ganaug.errors import DiskFullError, ModelError
 from ganaug.files import is_sealed, new_folder, parse_json, read_file, replace_file, sealed_json, write_synced
 from ganaug.recipe import dump_recipe
-from ganaug.run.planning import Plan, Val
-from ganaug.run.players import architecture
+from ganaug.run.job import Job
+from ganaug.run.planning import Val
 from ganaug.run.record import LOG
 from ganaug.run.saving import Keeper
-from ganaug.synthesis import Synthesizer
 
 FACTS, RECIPE, DIAGNOSIS = "run.json", "recipe.toml", "diagnosis.json"
-SEALED = (RECIPE, LOG, "samples/step-*.png", "checkpoints/step-*/manifest.json", "generator/manifest.json")
+SEALED = (RECIPE, LOG, "samples/step-*.png", "checkpoints/step-*/manifest.json", "*/manifest.json")
 
 
-def make(todo: Plan, out: Path) -> None:
+def make(job: Job, out: Path) -> None:
     """The folder of a run at step 0, whole or not at all: `--resume` needs its recipe and its facts together.
 
     Raises:
@@ -37,8 +36,8 @@ def make(todo: Plan, out: Path) -> None:
     with new_folder(out) as folder:
         for name in ("samples", "checkpoints"):
             (folder / name).mkdir()
-        write_synced(folder / RECIPE, dump_recipe(todo.recipe).encode())
-        write_synced(folder / FACTS, sealed_json(_describe(todo, folder, "training")))
+        write_synced(folder / RECIPE, dump_recipe(job.recipe).encode())
+        write_synced(folder / FACTS, sealed_json(_describe(job, folder, "training")))
 
 
 def read_facts(out: Path) -> dict[str, Any]:
@@ -106,36 +105,36 @@ def recorded_init(out: Path) -> str | None:
         return None
 
 
-def export(keeper: Keeper, seconds: float) -> Synthesizer:
-    """Ship the best checkpoint's averaged generator as RUN/generator, then mark the run complete.
+def export(keeper: Keeper, seconds: float) -> None:
+    """Ship the averages of the best checkpoint as RUN/generator or RUN/translator, then mark the run complete.
 
     Raises:
         DiskFullError: There is no room; the checkpoints stay, and `--resume` does it again.
     """
-    todo, out, scores, state = keeper.todo, keeper.out, keeper.scores, keeper.state
-    root, name = out / "checkpoints", "G_ema.safetensors"
-    load_module(state.G_ema, read_checkpoint(root, scores.best)[name], str(folder_of(root, scores.best) / name))
+    job, out, scores, state = keeper.job, keeper.out, keeper.scores, keeper.state
+    root = out / "checkpoints"
+    best, place = read_checkpoint(root, scores.best), folder_of(root, scores.best)
+    for name, average in job.averages(state).items():
+        load_module(average, best[f"{name}.safetensors"], str(place / f"{name}.safetensors"))
     result = {
         "best_step": scores.best,
         "validation_score": scores.by_step[scores.best],
         "last_score": scores.by_step[max(scores.by_step)],
         "seconds": round(seconds, 1),
     }
-    synth = Synthesizer(state.G_ema, architecture(todo), {**todo.facts(), **result}, str(todo.device))
     clean(out)
     (out / DIAGNOSIS).unlink(missing_ok=True)  # of a fault that did not come back
-    shutil.rmtree(out / "generator", ignore_errors=True)
+    shutil.rmtree(out / job.ships, ignore_errors=True)
     try:
-        synth.save(out / "generator")
+        job.ship(state, {**job.facts(), **result}, out / job.ships)
         course = {"scores": scores.by_step, "errors": scores.errors, "alarms": scores.alarms, "faults": state.faults}
-        whole = {**_describe(todo, out, "complete"), **result, **course}
+        whole = {**_describe(job, out, "complete"), **result, **course}
         replace_file(out / FACTS, sealed_json(whole))
     except DiskFullError as error:
         raise keeper.no_room(error) from error
-    return Synthesizer.load(out, str(todo.device))
 
 
-def _describe(todo: Plan, folder: Path, status: str) -> dict[str, Any]:
+def _describe(job: Job, folder: Path, status: str) -> dict[str, Any]:
     """The content of run.json, with the sums of what lies in `folder`."""
     sums = {p.relative_to(folder).as_posix(): sum_of(p) for pattern in SEALED for p in sorted(folder.glob(pattern))}
-    return {"status": status, **todo.facts(), **todo.sources(), "val_images": len(todo.val), "files": sums}
+    return {"status": status, **job.facts(), **job.sources(), "files": sums}

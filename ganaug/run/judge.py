@@ -1,7 +1,7 @@
 """Which checkpoint is best, and whether it still draws various images: by the validation images alone."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,11 @@ class Judgement(NamedTuple):
     def collapsed(self) -> list[str]:
         """The classes that have lost their variety."""
         return [name for name, share in self.variety.items() if share < COLLAPSED]
+
+    def noted(self) -> dict[str, Any]:
+        """What the log says of it."""
+        variety = {name: round(share, 3) for name, share in self.variety.items()}
+        return {"validation": round(self.score, 5), "variety": variety}
 
 
 @dataclass(frozen=True)

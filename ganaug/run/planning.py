@@ -30,7 +30,7 @@ from ganaug.data import (
 from ganaug.diffaug import check_policy
 from ganaug.errors import DataError, RecipeError
 from ganaug.nets import describe, step_seconds
-from ganaug.recipe import Data, Recipe, validate
+from ganaug.recipe import Data, Recipe, require_own, validate
 from ganaug.run.ancestor import Ancestor
 
 log = logging.getLogger("ganaug")
@@ -126,6 +126,7 @@ def plan(
         RecipeError: `train.augment` names an unknown policy, or `data` has not the form that the recipe asks for.
     """
     where = pick_device(device)
+    require_own(recipe, translates=False)
     if recipe.data.groups and data.groups is None:
         raise RecipeError(
             f"data.groups must have been used to load {data.source}, got images without groups; "

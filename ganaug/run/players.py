@@ -26,9 +26,19 @@ def build(todo: Plan) -> tuple[GanState, Objective]:
         D = Discriminator(trunk, K, projection=t.projection, class_head=head, minibatch_std=t.minibatch_std)
         if t.spectral_norm:
             spectrally_normalised(D)
-    objective = Objective(
+    objective = objective_of(todo)
+    if objective.bf16:  # the layout that its convolutions are fast in
+        for player in (G, D):
+            player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return GanState.start(G.to(todo.device), D.to(todo.device), objective), objective
+
+
+def objective_of(todo: Plan) -> Objective:
+    """What the players of a run optimise."""
+    t = todo.recipe.train
+    return Objective(
         adversarial=ADVERSARIAL[t.adversarial or ""],
-        class_head=head,
+        class_head=CLASS_HEADS.get(t.class_head),
         class_weight=t.class_weight or 0.0,
         gammas={"r1": t.r1_gamma or 0.0, "r2": t.r2_gamma or 0.0},
         penalty_every=t.penalty_every or 1,
@@ -43,10 +53,6 @@ def build(todo: Plan) -> tuple[GanState, Objective]:
         bf16=t.precision == "bf16",
         seed=t.seed,
     )
-    if objective.bf16:  # the layout that its convolutions are fast in
-        for player in (G, D):
-            player.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return GanState.start(G.to(todo.device), D.to(todo.device), objective), objective
 
 
 def begin(todo: Plan, state: GanState) -> None:

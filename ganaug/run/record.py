@@ -9,10 +9,10 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from ganaug.descent import Progress
 from ganaug.errors import DiskFullError
 from ganaug.files import naming_full_disk, replace_file
-from ganaug.run.judge import Judgement
-from ganaug.training import Progress
+from ganaug.run.job import Judgement
 
 LOG = "progress.jsonl"
 
@@ -39,7 +39,7 @@ class Record:
             **{name: round(loss, 5) for name, loss in progress.losses.items()},
         }
         if judgement:
-            line |= {"validation": round(judgement.score, 5), "variety": _rounded(judgement.variety)}
+            line |= judgement.noted()
         self.waiting += json.dumps(line).encode() + b"\n"
         with contextlib.suppress(DiskFullError):
             self.write()
@@ -81,7 +81,3 @@ class Record:
             with contextlib.suppress(ValueError):
                 kept.append(json.loads(line))
         return [line for line in kept if isinstance(line, dict) and {"step", "seconds"} <= line.keys()]
-
-
-def _rounded(numbers: dict[str, float]) -> dict[str, float]:
-    return {name: round(value, 3) for name, value in numbers.items()}

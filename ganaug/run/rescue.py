@@ -6,18 +6,17 @@ import logging
 import math
 from typing import Any
 
-from ganaug.data import Batches
+from ganaug.descent import not_finite
 from ganaug.errors import DiskFullError, DivergedError
 from ganaug.files import replace_file
 from ganaug.run.folder import DIAGNOSIS
 from ganaug.run.saving import Keeper
-from ganaug.training import not_finite
 
 log = logging.getLogger("ganaug")
 TRIES, WITHIN = 3, 2000  # rescues, and the steps in which there may be no more of them
 
 
-def rescue(fault: DivergedError, keeper: Keeper, batches: Batches) -> None:
+def rescue(fault: DivergedError, keeper: Keeper) -> None:
     """Take a run back to its last due checkpoint, with half the rates and other draws from there on.
 
     All of it is read from the disk and none from memory, so that a run which was stopped and resumed in between is
@@ -29,9 +28,9 @@ def rescue(fault: DivergedError, keeper: Keeper, batches: Batches) -> None:
     """
     state, out = keeper.state, keeper.out
     cause, _, cure = str(fault).partition("; ")
-    tried = (keeper.todo.recipe.train.lr or 0.0) / 2 ** len(state.faults)
+    tried = (keeper.job.recipe.train.lr or 0.0) / 2 ** len(state.faults)
     if sum(state.step - step < WITHIN for step in state.faults) >= TRIES:
-        diagnose(fault, keeper, batches)
+        diagnose(fault, keeper)
         raise DivergedError(
             f"{out}: {cause}, though training was taken back {TRIES} times with half the rate each time; "
             f"{cure} in another run (train.lr was down to {tried:.2g}); {out / DIAGNOSIS} has what was found",
@@ -41,9 +40,9 @@ def rescue(fault: DivergedError, keeper: Keeper, batches: Batches) -> None:
     log.warning("%s: %s; taken back to step %d, from where it goes on with half the rates", out, cause, state.step)
 
 
-def diagnose(fault: DivergedError, keeper: Keeper, batches: Batches) -> None:
+def diagnose(fault: DivergedError, keeper: Keeper) -> None:
     """Write RUN/diagnosis.json; a full disk is no reason to hide the fault itself."""
-    seen = {"D": 2 * fault.draw, "G": 2 * fault.draw + 1}
+    seen = keeper.job.seen(fault.draw)
     facts = {
         "cause": str(fault),
         "step": fault.step,
@@ -51,8 +50,8 @@ def diagnose(fault: DivergedError, keeper: Keeper, batches: Batches) -> None:
         "faults": keeper.state.faults,
         "tensors": not_finite(keeper.state),
         "losses": {name: _number(loss) for name, loss in fault.losses.items()},
-        "max_input": {player: _number(float(batches[batch][0].abs().max())) for player, batch in seen.items()},
-        "files": {player: [batches.names[i] for i in batches.indices(batch)] for player, batch in seen.items()},
+        "max_input": {who: _number(float(of[batch][0].abs().max())) for who, (of, batch) in seen.items()},
+        "files": {who: [of.names[i] for i in of.indices(batch)] for who, (of, batch) in seen.items()},
     }
     with contextlib.suppress(DiskFullError):
         replace_file(keeper.out / DIAGNOSIS, (json.dumps(facts, indent=1) + "\n").encode())

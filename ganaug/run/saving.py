@@ -5,7 +5,6 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from pydantic import BaseModel, NonNegativeInt, ValidationError
 
 from ganaug.checkpoint import (
@@ -13,30 +12,27 @@ from ganaug.checkpoint import (
     checkpoint_steps,
     dump_module,
     dump_optimizer,
+    dump_tensors,
     folder_of,
     latest_checkpoint,
     load_module,
     load_optimizer,
+    parse_tensors,
     read_checkpoint,
     remove_checkpoint,
     save_checkpoint,
 )
+from ganaug.descent import TrainingState
 from ganaug.errors import DiskFullError, ModelError
 from ganaug.files import replace_file
-from ganaug.images import encode_png, grid
+from ganaug.images import encode_png
 from ganaug.recipe import Unit
-from ganaug.run.judge import Judgement
-from ganaug.run.planning import Plan
-from ganaug.run.players import architecture, begin, build
+from ganaug.run.job import Job, Judgement
 from ganaug.run.record import LOG, Record
-from ganaug.synthesis import Synthesizer
-from ganaug.training import GanState
 
 log = logging.getLogger("ganaug")
-PER_CLASS = 8  # samples of each class in a grid
-GRID_CLASSES = 20  # rows of a grid at most
 PATIENCE = 3  # failures in a row that end a run
-FILES = {"state.json", *(f"{name}.safetensors" for name in ("G", "D", "G_ema", "opt_G", "opt_D"))}  # of a checkpoint
+NUMBERS, TENSORS = "state.json", "tensors.safetensors"  # of a checkpoint, beside modules and optimisers
 
 
 class Numbers(BaseModel):
@@ -49,7 +45,7 @@ class Numbers(BaseModel):
     alarms: dict[NonNegativeInt, dict[str, str]]
     faults: list[NonNegativeInt] = []
     sizes: dict[str, float] = {}
-    augment_p: Unit
+    augment_p: Unit = 0.0
 
 
 @dataclass
@@ -102,7 +98,7 @@ class Keeper:
     """All of a run that must not be lost, kept on a disk that may be full.
 
     Attributes:
-        todo: What was planned.
+        job: What was planned.
         out: The run folder.
         state: The training as it stands.
         scores: Of the checkpoints so far.
@@ -110,22 +106,22 @@ class Keeper:
         failures: To write, in a row.
     """
 
-    todo: Plan
+    job: Job
     out: Path
-    state: GanState
+    state: TrainingState
     scores: Scores
     record: Record
     failures: int = 0
 
     @classmethod
-    def open(cls, todo: Plan, out: Path, state: GanState) -> "Keeper":
+    def open(cls, job: Job, out: Path, state: TrainingState) -> "Keeper":
         """Fill `state`, which is at step 0, from the newest checkpoint, and cut the log to its step.
 
         Raises:
             ModelError: The checkpoint is damaged; the file is named.
         """
         found = latest_checkpoint(out / "checkpoints")
-        keeper = cls(todo, out, state, Scores(), Record(out / LOG))
+        keeper = cls(job, out, state, Scores(), Record(out / LOG))
         keeper._fill(*found) if found else keeper._begin()
         return keeper
 
@@ -137,7 +133,8 @@ class Keeper:
         """
         try:
             self.record.write()
-            save_grid(self.todo, self.state, self.out / "samples" / f"step-{self.state.step:09d}.png")
+            sheet = self.out / "samples" / f"step-{self.state.step:09d}.png"
+            replace_file(sheet, encode_png(self.job.picture(self.state)))
             self._save()
             self.failures = 0
         except DiskFullError as error:
@@ -164,8 +161,7 @@ class Keeper:
         Raises:
             ModelError: The checkpoint is damaged; the file is named.
         """
-        fresh, _ = build(self.todo)
-        vars(self.state).update(vars(fresh))
+        vars(self.state).update(vars(self.job.start()))
         self.scores.clear()
         root, due = self.out / "checkpoints", max(self._due(), default=0)
         payload = read_checkpoint(root, due) if due else None
@@ -181,11 +177,12 @@ class Keeper:
 
     def _due(self) -> list[int]:
         """Those that were saved because it was time, and not because a signal came."""
-        return [step for step in self.kept() if step % (self.todo.recipe.train.checkpoint_every or 1) == 0]
+        return [step for step in self.kept() if step % (self.job.recipe.train.checkpoint_every or 1) == 0]
 
     def _save(self) -> None:
         """Write a checkpoint; the newest three, the best, and the one that training would be taken back to stay."""
         state, best = self.state, [self.scores.best] if self.scores.by_step else []
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in state.tensors().items()}
         numbers = {
             "step": state.step,
             "scores": self.scores.by_step,
@@ -193,53 +190,44 @@ class Keeper:
             "collapsed": self.scores.collapsed,
             "alarms": self.scores.alarms,
             "faults": state.faults,
-            "sizes": state.sizes,
-            "augment_p": state.augment_p,
+            **{name: getattr(state, name) for name in state.numbers()},
         }
         payload = {
-            "G.safetensors": dump_module(state.G),
-            "D.safetensors": dump_module(state.D),
-            "G_ema.safetensors": dump_module(state.G_ema),
-            "opt_G.safetensors": dump_optimizer(state.opt_G),
-            "opt_D.safetensors": dump_optimizer(state.opt_D),
-            "state.json": json.dumps(numbers).encode(),
+            **{f"{name}.safetensors": dump_module(module) for name, module in state.modules().items()},
+            **{f"{name}.safetensors": dump_optimizer(moves) for name, moves in state.optimizers().items()},
+            **({TENSORS: dump_tensors(tensors)} if tensors else {}),
+            NUMBERS: json.dumps(numbers).encode(),
         }
         save_checkpoint(self.out / "checkpoints", state.step, payload, keep=(*best, *self._due()[-1:]))
 
     def _begin(self) -> None:
-        """At step 0, with what is taken over from the model in `train.init`."""
-        begin(self.todo, self.state)
+        """At step 0, with what is taken over from elsewhere."""
+        self.job.begin(self.state)
         self.record.cut(0)
 
     def _fill(self, step: int, payload: dict[str, bytes]) -> None:
         state, where = self.state, folder_of(self.out / "checkpoints", step)
-        numbers = _numbers(where, payload)
-        for name, module in (("G", state.G), ("D", state.D), ("G_ema", state.G_ema)):
+        numbers = _numbers(where, payload, state)
+        for name, module in state.modules().items():
             load_module(module, payload[f"{name}.safetensors"], str(where / f"{name}.safetensors"))
-        for name, optimizer in (("opt_G", state.opt_G), ("opt_D", state.opt_D)):
+        for name, optimizer in state.optimizers().items():
             load_optimizer(optimizer, payload[f"{name}.safetensors"], str(where / f"{name}.safetensors"))
-        state.step, state.faults, state.sizes = numbers.step, numbers.faults, numbers.sizes
-        state.augment_p = numbers.augment_p
+        if TENSORS in payload:
+            state.hold(parse_tensors(payload[TENSORS], str(where / TENSORS)))
+        state.step, state.faults = numbers.step, numbers.faults
+        for name in state.numbers():
+            setattr(state, name, getattr(numbers, name))
         self.scores = Scores(numbers.scores, numbers.errors, numbers.collapsed, numbers.alarms)
         self.record.cut(state.step)
 
 
-def _numbers(where: Path, payload: dict[str, bytes]) -> Numbers:
+def _numbers(where: Path, payload: dict[str, bytes], state: TrainingState) -> Numbers:
     """state.json, once nothing is missing beside it."""
-    missing = sorted(FILES - payload.keys())
+    files = {NUMBERS, *(f"{name}.safetensors" for name in (*state.modules(), *state.optimizers()))}
+    missing = sorted(files - payload.keys())
     if missing:
         raise ModelError(f"{where} must hold {missing[0]}, got none; {ANOTHER}")
     try:
-        return Numbers.model_validate_json(payload["state.json"])
+        return Numbers.model_validate_json(payload[NUMBERS])
     except ValidationError as error:
-        raise ModelError(f"{where / 'state.json'} must be as it was written, got another; {ANOTHER}") from error
-
-
-def save_grid(todo: Plan, state: GanState, path: Path) -> None:
-    """One row of samples per class, as PNG."""
-    synth = Synthesizer(state.G_ema, architecture(todo), {}, str(todo.device))
-    rows = torch.arange(min(len(synth.classes), GRID_CLASSES))
-    images, _ = synth.sample(
-        rows.repeat_interleave(PER_CLASS), seed=0, indices=torch.arange(PER_CLASS).repeat(len(rows))
-    )
-    replace_file(path, encode_png(grid(images, columns=PER_CLASS, gap=2, min_side=48)))
+        raise ModelError(f"{where / NUMBERS} must be as it was written, got another; {ANOTHER}") from error

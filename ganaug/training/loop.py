@@ -38,7 +38,7 @@ def train(
         draw, progress = state.draw(steps), state.step / steps
         rng = Generator(batches.device).manual_seed(mix(objective.seed, draw))
         rate = warm_up(state.step, steps) * cosine(progress, objective.final_lr)
-        set_lr(state, objective.lr * rate / 2 ** len(state.faults))
+        state.set_lr(objective.lr * rate / 2 ** len(state.faults))
         (images, labels, trust), others = batches[2 * draw], batches[2 * draw + 1]
         believed = label_weight(progress, objective.ramp)
         d_losses = discriminator_step(state, images, labels, believed * trust, objective, rng)
@@ -65,9 +65,3 @@ def label_weight(progress: float, ramp: float) -> float:
     [0.0, 0.5, 1.0, 1.0]
     """
     return min(max((2 * progress - ramp) / ramp, 0.0), 1.0) if ramp else 1.0
-
-
-def set_lr(state: GanState, lr: float) -> None:
-    """The same rate for both players."""
-    for group in (*state.opt_G.param_groups, *state.opt_D.param_groups):
-        group["lr"] = lr

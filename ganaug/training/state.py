@@ -8,6 +8,7 @@ from torch import nn
 from torch.optim import Adam, Optimizer
 
 from ganaug.conditioning import ClassHead, Discriminator
+from ganaug.descent import TrainingState
 from ganaug.losses import Adversarial
 
 
@@ -40,7 +41,7 @@ class Objective:
 
 
 @dataclass
-class GanState:
+class GanState(TrainingState):
     """Everything that training changes."""
 
     G: nn.Module
@@ -60,11 +61,18 @@ class GanState:
         opt_G, opt_D = (Adam(m.parameters(), objective.lr, objective.betas) for m in (G, D))
         return cls(G, D, G_ema, opt_G, opt_D, objective.augment_p)
 
-    @property
-    def lr(self) -> float:
-        """The learning rate of the last step."""
-        return float(self.opt_G.param_groups[0]["lr"])
+    def modules(self) -> dict[str, nn.Module]:
+        """Both players, and the slow copy of G."""
+        return {"G": self.G, "D": self.D, "G_ema": self.G_ema}
 
-    def draw(self, steps: int) -> int:
-        """The number of the next step's draws in a run of `steps`: after a fault, numbers that were never used."""
-        return self.step + steps * len(self.faults)
+    def optimizers(self) -> dict[str, Optimizer]:
+        """One for each player."""
+        return {"opt_G": self.opt_G, "opt_D": self.opt_D}
+
+    def moved(self) -> dict[str, tuple[Optimizer, nn.Module]]:
+        """Both optimisers beside their players."""
+        return {"opt_G": (self.opt_G, self.G), "opt_D": (self.opt_D, self.D)}
+
+    def numbers(self) -> tuple[str, ...]:
+        """How strongly D's images are augmented, and how large the players were."""
+        return ("augment_p", "sizes")

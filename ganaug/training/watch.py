@@ -43,15 +43,9 @@ def watch(state: GanState, batches: Batches, taken: list[Taken]) -> dict[str, fl
     return last
 
 
-def not_finite(state: GanState) -> list[str]:
-    """The tensors of `state` that hold infinities or what is no number, such as "G.label.weight"."""
-    return [name for name, norm in norms(state).items() if not math.isfinite(norm)]
-
-
 def norms(state: GanState) -> dict[str, float]:
     """Norm of every tensor of `state`, its parameters, buffers and moments; finite where every number in it is."""
-    optimizers = {"opt_G": (state.opt_G, state.G), "opt_D": (state.opt_D, state.D)}
-    return all_norms({"G": state.G, "D": state.D, "G_ema": state.G_ema}, optimizers)
+    return all_norms(state.modules(), state.moved())
 
 
 def player_sizes(state: GanState, measured: dict[str, float]) -> dict[str, float]:

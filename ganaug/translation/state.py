@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from ganaug.descent import TrainingState
 from ganaug.translation.objective import Terms
 
 
 @dataclass
-class CycleState:
+class CycleState(TrainingState):
     """Two domains' players, as far as the objective has them; D_B judges images of B.
 
     Attributes:
@@ -81,11 +82,6 @@ class CycleState:
         """What minimises the discriminators' loss."""
         return together(self.D_B, self.D_A)
 
-    @property
-    def lr(self) -> float:
-        """The learning rate of the last step."""
-        return float(self.opt_G.param_groups[0]["lr"])
-
     def modules(self) -> dict[str, nn.Module]:
         """Every network there is, by name, averages included."""
         names = ("G_AB", "D_B", "G_BA", "D_A", "task", "judge", "heads")
@@ -97,23 +93,17 @@ class CycleState:
         return {name: optimizer for name, optimizer in found.items() if optimizer is not None}
 
     def tensors(self) -> dict[str, Tensor]:
-        """The pools, float32 [M, C, H, W], by direction; a checkpoint gives them back by `pools`."""
+        """The pools, float32 [M, C, H, W], by direction."""
         return dict(self.pools)
+
+    def hold(self, tensors: dict[str, Tensor]) -> None:
+        """Go on with the pools of a checkpoint."""
+        self.pools = {name: pool.to(next(self.G_AB.parameters()).device) for name, pool in tensors.items()}
 
     def moved(self) -> dict[str, tuple[Optimizer, nn.Module]]:
         """Every optimiser beside what it moves."""
         players = {"opt_G": self.generators, "opt_D": self.discriminators, "opt_task": together(self.task)}
         return {name: (optimizer, players[name]) for name, optimizer in self.optimizers().items()}
-
-    def draw(self, steps: int) -> int:
-        """The number of the next step's draws in a run of `steps`: after a fault, numbers that were never used."""
-        return self.step + steps * len(self.faults)
-
-    def set_lr(self, lr: float) -> None:
-        """The same rate for all players."""
-        for optimizer in self.optimizers().values():
-            for group in optimizer.param_groups:
-                group["lr"] = lr
 
 
 def together(*players: nn.Module | None) -> nn.ModuleList:
