@@ -2,6 +2,9 @@
 
 from ganaug.data.batches import Batches as Batches
 from ganaug.data.batches import mix as mix
+from ganaug.data.domains import Domains as Domains
+from ganaug.data.domains import load_domain as load_domain
+from ganaug.data.domains import load_domains as load_domains
 from ganaug.data.labeled import LabeledImages as LabeledImages
 from ganaug.data.labeled import align as align
 from ganaug.data.labeled import is_unbalanced as is_unbalanced
@@ -10,9 +13,11 @@ from ganaug.data.overlap import duplicates as duplicates
 from ganaug.data.overlap import monotonous as monotonous
 from ganaug.data.overlap import near_duplicates as near_duplicates
 from ganaug.data.overlap import shared as shared
+from ganaug.data.pairs import load_pairs as load_pairs
 from ganaug.data.sources import load as load
 from ganaug.data.sources import scaled as scaled
 from ganaug.data.splits import first_per_class as first_per_class
+from ganaug.data.splits import held_out_by_hash as held_out_by_hash
 from ganaug.data.splits import hold_out as hold_out
 from ganaug.data.splits import listed as listed
 from ganaug.data.splits import require_disjoint as require_disjoint

@@ -55,6 +55,13 @@ def label_column(source: str, table: "Dataset") -> str:
     return name
 
 
+def has_label_column(table: "Dataset") -> bool:
+    """Whether there is a column of classes, or one under a usual name."""
+    from datasets import ClassLabel
+
+    return any(name in LABELS or isinstance(feature, ClassLabel) for name, feature in table.features.items())
+
+
 def class_numbers(source: str, table: "Dataset") -> np.ndarray:
     """The label of each row, int64 [N].
 

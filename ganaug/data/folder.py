@@ -74,6 +74,28 @@ def list_folder(root: Path) -> Listing:
     )
 
 
+def has_class_folders(root: Path) -> bool:
+    """Whether a folder is for `list_folder` to read, or to refuse: two sub-folders or more that are no splits.
+
+    What holds flat splits, one sub-folder or none, or is a corpus of ours without classes, is plain images.
+    """
+    if not root.is_dir() or _is_plain_corpus(root / "corpus.json"):
+        return False
+    top = Entries.of(root)
+    named = named_splits(top)
+    inside = {folder: Entries.of(folder).folders for folder in named}
+    if root / "train" in named and inside[root / "train"]:
+        return len(inside[root / "train"]) > 1
+    return any(inside.values()) or (len(top.folders) > 1 and len(named) < len(top.folders))
+
+
+def _is_plain_corpus(card: Path) -> bool:
+    try:
+        return parse_json(read_file(card, CARD))["classes"] == []
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def class_folders(root: Path, top: Entries) -> tuple[list[str], list[Path]]:
     """(class names, their folders) in label order: sorted by name, or as `corpus.json` says in a corpus of ours.
 

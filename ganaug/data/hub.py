@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganaug.data.columns import image_column, label_column
+from ganaug.data.columns import has_label_column, image_column, label_column
 from ganaug.data.groups import groups_by_column
 from ganaug.data.labels import number, unnumbered
 from ganaug.data.listing import Listing
@@ -54,6 +54,18 @@ def list_hub(source: str, groups: str = "", *, labeled: bool = True) -> Listing:
             labels=labels.tolist(),
             groups=_groups(source, table, groups) if groups else None,
         )
+
+
+def hub_has_classes(source: str) -> bool:
+    """Whether the table has a column that `list_hub` would read the classes from, or complain of.
+
+    Raises:
+        DataError: As for `list_hub`, but for the columns.
+        DiskFullError: There is no room for the cache.
+    """
+    address, split = _parse(source)
+    with _quiet():
+        return has_label_column(_split(source, _open(source, address), split))
 
 
 def _parse(source: str) -> tuple[str, str]:

@@ -127,7 +127,7 @@ def decode_pictures(
     """
     for sentence in listing.left_out:
         log.warning("%s: %s", listing.source, sentence)
-    listing, facts = _usable(listing, scan(listing) if facts is None else facts, skip_bad)
+    listing, facts = usable(listing, scan(listing) if facts is None else facts, skip_bad)
     if not facts:
         raise DataError(f"{listing.source}: must have an image, got none; add some")
     size = size or _common_size(listing, facts)
@@ -136,7 +136,7 @@ def decode_pictures(
     return listing, torch.from_numpy(_decode(listing, size, channels))
 
 
-def _usable(listing: Listing, facts: list[Facts], skip_bad: bool) -> tuple[Listing, list[Facts]]:
+def usable(listing: Listing, facts: list[Facts], skip_bad: bool) -> tuple[Listing, list[Facts]]:
     """The pictures that can be used, with their facts: all of them, unless bad ones may be skipped.
 
     Raises:

@@ -71,6 +71,15 @@ def read_npz_images(path: Path) -> Tensor:
     return torch.from_numpy(_pixels(path, arrays["images"]))
 
 
+def npz_has_labels(path: Path) -> bool:
+    """Whether there is an array `labels`.
+
+    Raises:
+        DataError: The archive is damaged.
+    """
+    return "labels" in _arrays(path, set())[1]
+
+
 def _arrays(path: Path, wanted: set[str]) -> tuple[dict[str, np.ndarray], list[str]]:
     """(the arrays that are wanted and there, the names of all)."""
     if not path.is_file():

@@ -64,13 +64,13 @@ def load(
     data = _arrays(str(source), groups)
     if data is None:
         return decode(list_pictures(source, groups), size, channels, skip_bad)
-    wanted = (channels or data.shape[0], *(size or data.shape[1:]))
-    return data if wanted == data.shape else decode(_as_listing(data), wanted[1:], wanted[0])
+    return scaled(data, size or data.shape[1:], channels)
 
 
-def scaled(data: LabeledImages, size: tuple[int, int]) -> LabeledImages:
+def scaled(data: LabeledImages, size: tuple[int, int], channels: int | None = None) -> LabeledImages:
     """The images at another (height, width) in px, pixel for pixel as `load` would read them with `resolution=size`."""
-    return data if data.shape[1:] == size else decode(_as_listing(data), size, data.shape[0])
+    wanted = (channels or data.shape[0], *size)
+    return data if wanted == data.shape else decode(as_listing(data), size, wanted[0])
 
 
 def list_pictures(source: str | Path, groups: str = "", *, labeled: bool = True) -> Listing:
@@ -92,7 +92,7 @@ def list_pictures(source: str | Path, groups: str = "", *, labeled: bool = True)
     name = str(source)
     data = _arrays(name, groups)
     if data is not None:
-        return _as_listing(data)
+        return as_listing(data)
     if name.startswith(VISION):
         return list_vision(name, groups, labeled=labeled)
     if name.startswith(HUB):
@@ -167,7 +167,7 @@ def _digits(name: str) -> LabeledImages:
     )
 
 
-def _as_listing(data: LabeledImages) -> Listing:
+def as_listing(data: LabeledImages) -> Listing:
     """Arrays as pictures, to be fitted by the rule for files."""
     return Listing(
         source=data.source,

@@ -6,11 +6,13 @@ Images of equal pixels always stay on one side, and so do the images of one grou
 import logging
 import random
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import torch
 
 from ganaug.data.labeled import LabeledImages
 from ganaug.data.overlap import shared
+from ganaug.data.unlabeled import UnlabeledImages
 from ganaug.errors import DataError
 
 log = logging.getLogger("ganaug")
@@ -38,8 +40,7 @@ def hold_out(data: LabeledImages, fraction: float, seed: int = 0) -> tuple[Label
         >>> len(rest), len(held_out)
         (959, 239)
     """
-    if not 0 < fraction < 1:
-        raise DataError(f"the held-out fraction must lie in (0, 1), got {fraction}; one fifth is usual")
+    _require_fraction(fraction)
     rng = random.Random(seed)
     held = _held_images(data, fraction, rng) if data.groups is None else _held_groups(data, fraction, rng)
     if not held and data.groups is None:
@@ -59,6 +60,47 @@ def hold_out(data: LabeledImages, fraction: float, seed: int = 0) -> tuple[Label
             "%s: no image of %s is held out: all of a class are one group, or equal", data.source, listed(whole)
         )
     return rest, out
+
+
+def held_out_by_hash(images: UnlabeledImages, fraction: float) -> tuple[UnlabeledImages, UnlabeledImages]:
+    """Cut a share off images without labels: (rest, held out), in the order they came in.
+
+    Which side an image is on is a function of its own pixels, whatever other images there are and in whatever order;
+    only where that leaves a side with fewer than two do the nearest hashes change it. Equal images stay together.
+
+    Args:
+        images: What to split.
+        fraction: The share to hold out, about, in (0, 1).
+
+    Raises:
+        DataError: `fraction` is not inside (0, 1), or there are not two images for either side.
+
+    Example:
+        >>> from ganaug.data import load_unlabeled
+        >>> rest, held_out = held_out_by_hash(load_unlabeled("sklearn:digits"), 0.2)
+        >>> len(rest), len(held_out)
+        (932, 266)
+    """
+    _require_fraction(fraction)
+    counts = sorted(Counter(images.hashes).items())
+    first, last = _enough(counts), len(counts) - _enough(counts[::-1])
+    if first > last:
+        raise DataError(
+            f"{images.source}: must have two images to hold out and two to keep, got {len(images)} of which "
+            f"{len(counts)} differ; add some"
+        )
+    cut = sum(int(h[:8], 16) < fraction * 2**32 for h, _ in counts)
+    held = {h for h, _ in counts[: min(max(cut, first), last)]}
+    rows: tuple[list[int], list[int]] = ([], [])
+    for i, h in enumerate(images.hashes):
+        rows[h in held].append(i)
+    rest, out = map(images.subset, rows)
+    return rest, replace(out, source=f"{images.source} (held out)")
+
+
+def _enough(counts: list[tuple[str, int]]) -> int:
+    """How many of these hashes it takes to have two images; one more than there are where they have not."""
+    return next((n for n in range(len(counts) + 1) if sum(m for _, m in counts[:n]) >= 2), len(counts) + 1)
 
 
 def first_per_class(data: LabeledImages, n: int, seed: int = 0) -> tuple[LabeledImages, LabeledImages]:
@@ -93,6 +135,11 @@ def require_disjoint(known: LabeledImages, other: LabeledImages) -> None:
             f"{other.source}: images must not be among those of {known.source}, got {len(pairs)} that are "
             f"({other.names[i]} equals {known.names[j]}); remove them from one side"
         )
+
+
+def _require_fraction(fraction: float) -> None:
+    if not 0 < fraction < 1:
+        raise DataError(f"the held-out fraction must lie in (0, 1), got {fraction}; one fifth is usual")
 
 
 def straddling(a: LabeledImages, b: LabeledImages) -> list[str]:

@@ -106,16 +106,25 @@ def load_unlabeled(
     data = _arrays(str(source))
     if data is None:
         data = _decode(list_pictures(source, labeled=False), size, channels, skip_bad)
-    wanted = (channels or data.shape[0], *(size or data.shape[1:]))
-    if wanted != data.shape:
-        data = _decode(_as_listing(data), wanted[1:], wanted[0])
+    data = resized(data, size or data.shape[1:], channels)
     log.info("%s: %d images, read without labels", data.source, len(data))
     return data
 
 
-def resized(data: UnlabeledImages, size: tuple[int, int]) -> UnlabeledImages:
+def resized(data: UnlabeledImages, size: tuple[int, int], channels: int | None = None) -> UnlabeledImages:
     """The images at another (height, width) in px, as `load_unlabeled` would read them with `resolution=size`."""
-    return data if data.shape[1:] == size else _decode(_as_listing(data), size, data.shape[0])
+    wanted = (channels or data.shape[0], *size)
+    return data if wanted == data.shape else _decode(_as_listing(data), size, wanted[0])
+
+
+def list_unlabeled(source: str | Path | UnlabeledImages) -> Listing:
+    """What `load_unlabeled` would decode: the pictures of a set in their own sizes and modes, or images as pictures.
+
+    Raises:
+        DataError: As for `load_unlabeled`, but for what only decoding can find.
+    """
+    data = source if isinstance(source, UnlabeledImages) else _arrays(str(source))
+    return list_pictures(str(source), labeled=False) if data is None else _as_listing(data)
 
 
 def without_labels(data: LabeledImages) -> UnlabeledImages:
