@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from ganaug.recipe import Recipe as Recipe
     from ganaug.recipe import load_recipe as load_recipe
     from ganaug.run import train as train
+    from ganaug.run.translation import fit_translation as fit_translation
     from ganaug.study import measure as measure
     from ganaug.synthesis import Synthesizer as Synthesizer
+    from ganaug.synthesis import Translator as Translator
 
 _HOMES = {
     "AugmentedDataset": "ganaug.datasets",
@@ -31,6 +33,8 @@ _HOMES = {
     "ShareBatchSampler": "ganaug.datasets",
     "SyntheticDataset": "ganaug.datasets",
     "Synthesizer": "ganaug.synthesis",
+    "Translator": "ganaug.synthesis",
+    "fit_translation": "ganaug.run.translation",
     "inspect": "ganaug.inspection",
     "load": "ganaug.data",
     "load_recipe": "ganaug.recipe",

@@ -116,10 +116,10 @@ def complete(
     nets = choose("nets.name", *_nets(n, height, side, on_cpu))
     width = choose("nets.width", *_width(nets, on_cpu))
     batch_size = choose("train.batch_size", 64, "small batches learn most from each image")
-    precision = choose("train.precision", *_precision(nets, shown, device))
+    arithmetic = choose("train.precision", *_precision(nets, shown, device))
     steps = tables["train"]["steps"]  # where it is given nothing needs to be counted
     if steps is None:
-        seconds = cost(nets, width, min(batch_size, n), precision)
+        seconds = cost(nets, width, min(batch_size, n), arithmetic)
         steps = choose("train.steps", *_steps(seconds, shown, on_cpu))
     if nets == "style":
         choose("train.r1_gamma", STYLE_R1 * shown / batch_size, "grows with the pixels (Karras et al. 2020, ADA)")
@@ -178,13 +178,19 @@ def _width(nets: str, on_cpu: bool) -> tuple[int, str]:
     return CPU_WIDTH, "on a CPU more steps teach more than more width"
 
 
-def _precision(nets: str, pixels: int, device: torch.device) -> tuple[str, str]:
+def precision(pixels: int, device: torch.device) -> tuple[str, str]:
     """bf16 where the arithmetic is there in hardware, and large enough to wait for."""
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         return "bf16", "twice as fast on this GPU; weights, losses and averages stay fp32"
-    if device.type == "cpu" and pixels > 16 * 16 and nets != "dcgan" and _cpu_has_bf16():
+    if device.type == "cpu" and pixels > 16 * 16 and _cpu_has_bf16():
         return "bf16", "about twice as fast on this processor; weights, losses and averages stay fp32"
     return "fp32", "nothing is gained by less: small images, or no bf16 in hardware"
+
+
+def _precision(nets: str, pixels: int, device: torch.device) -> tuple[str, str]:
+    if nets == "dcgan" and device.type == "cpu":
+        return "fp32", "nothing is gained by less: narrow layers"
+    return precision(pixels, device)
 
 
 def _cpu_has_bf16() -> bool:

@@ -40,7 +40,7 @@ class DivergedError(GanaugError, ArithmeticError):
 
     Attributes:
         step: At which it shows.
-        draw: Of that step; its batches are number 2 * draw (of D) and 2 * draw + 1 (of G).
+        draw: Of that step, which says what batches it saw.
         losses: Of that step.
     """
 

@@ -255,7 +255,8 @@ def _apply(tables: dict[str, Any], setting: str) -> None:
         raise RecipeError(f"--set must read table.key=value, got {setting!r}; for example --set train.steps=300")
     tables.setdefault(table, {})
     if not isinstance(tables[table], dict):
-        raise RecipeError(f"--set must name a table, got {table!r}; the tables are data, nets, train, translate, measure")
+        known = ", ".join(name for name in Recipe.model_fields if name != "description")
+        raise RecipeError(f"--set must name a table, got {table!r}; the tables are {known}")
     tables[table][field] = _value(value.strip())
 
 

@@ -9,11 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ganaug.cli.options import (
+    Data,
+    Device,
+    Out,
+    Quiet,
+    RecipeName,
+    Resume,
+    Seed,
+    Settings,
+    Val,
+    recipe_of,
+    results,
+    share_or_source,
+    speak,
+)
+from ganaug.cli.translate import translating
 from ganaug.errors import CorpusError, DataError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ganaug.data import LabeledImages
     from ganaug.recipe import Recipe
     from ganaug.synthesis import Synthesizer
@@ -24,23 +38,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-PIPE_WIDTH = 120  # columns of a table that no terminal shows
-
-Data = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        help="Folder with one sub-folder per class, .npz, sklearn:digits, torchvision:NAME, hf:ID_OR_PATH.",
-    ),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Seed = Annotated[int, typer.Option(help="Equal seeds give equal results on one CPU.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors and results.")]
-RecipeName = Annotated[str | None, typer.Option("-r", "--recipe", help="A shipped recipe or a TOML file.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="table.key=value, as often as needed.")]
-Val = Annotated[str | None, typer.Option(help="Validation images, or the share to hold out (default 0.2).")]
-Out = Annotated[Path, typer.Option("-o", "--out", help="Folder to make; must be new or empty.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue what was interrupted.")]
 
 
 @app.command()
@@ -263,20 +260,16 @@ def measure(
     typer.echo(f"{sentence(result)}\nreport: {out / 'report.html'}")
 
 
+app.add_typer(translating, name="translate")
+
+
 @app.command()
 def recipes() -> None:
     """The shipped recipes, a line each."""
     from ganaug.recipe import load_recipe, shipped
 
     for name in shipped():
-        typer.echo(f"{name:<10} {load_recipe(name).description}")
-
-
-def recipe_of(name: str | None, settings: list[str] | None) -> "Recipe":
-    """The recipe that -r and --set ask for."""
-    from ganaug.recipe import load_recipe
-
-    return load_recipe(name or "auto", settings or [])
+        typer.echo(f"{name:<14} {load_recipe(name).description}")
 
 
 def read(data: str, recipe: "Recipe") -> "LabeledImages":
@@ -284,14 +277,6 @@ def read(data: str, recipe: "Recipe") -> "LabeledImages":
     from ganaug.data import load
 
     return load(data, **dict(recipe.data))
-
-
-def share_or_source(val: str) -> float | str:
-    """--val: a share to hold out, or DATA."""
-    try:
-        return float(val)
-    except ValueError:
-        return val
 
 
 def wanted_counts(
@@ -321,25 +306,3 @@ def wanted_counts(
         return read_counts(counts, classes)
     real = load(str(balance), resolution=synth.shape[1:], channels=synth.shape[0])
     return balance_counts(align(real, classes).counts.tolist())
-
-
-def results() -> "Console":
-    """Standard output for tables, wide enough where it is no terminal."""
-    from rich.console import Console
-
-    console = Console()
-    return console if console.is_terminal else Console(width=PIPE_WIDTH)
-
-
-class Lines(logging.Handler):
-    """One line on stderr per message; looked up anew each time, as a progress bar stands in for it while it lasts."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        typer.echo(record.getMessage(), file=sys.stderr)
-
-
-def speak(level: int) -> None:
-    """Send what the library says to stderr, from `level` on."""
-    log = logging.getLogger("ganaug")
-    log.handlers = [Lines()]
-    log.setLevel(level)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ganaug.data.labeled import LabeledImages
 from ganaug.data.memory import available_memory
+from ganaug.data.unlabeled import UnlabeledImages
 from ganaug.images import to_float
 
 log = logging.getLogger("ganaug")
@@ -24,7 +25,7 @@ class Batches:
     its free memory, else they stay where they are (memory-mapped or in RAM) and each batch is copied.
 
     Args:
-        data: The images.
+        data: The images; those without labels come under label 0.
         batch_size: B, at most as many as there are.
         seed: Decides the order.
         device: Where the batches are wanted.
@@ -41,7 +42,7 @@ class Batches:
 
     def __init__(
         self,
-        data: LabeledImages,
+        data: LabeledImages | UnlabeledImages,
         batch_size: int,
         seed: int,
         device: torch.device,
@@ -57,7 +58,8 @@ class Batches:
         self.seed, self.device, self.names = seed, device, data.names
         resident = device.type != "cpu" and data.images.nbytes <= available_memory(device) // 2
         self.images = data.images.to(device) if resident else data.images
-        self.labels = data.labels.to(device)
+        labels = data.labels if isinstance(data, LabeledImages) else torch.zeros(len(data), dtype=torch.int64)
+        self.labels = labels.to(device)
         self.trust = (torch.ones(len(data)) if trust is None else trust).to(device)
         self._members = [] if strata is None else [(strata == s).nonzero().squeeze(1) for s in strata.unique()]
         self._order = lru_cache(maxsize=2)(self._balanced_epoch if self._members else self._epoch)

@@ -24,8 +24,8 @@ def step_seconds(
     with torch.device("meta"):
         G, D = NETS[name].generator(shape, num_classes, width, z_dim), NETS[name].trunk(shape, width)
         z, labels, images = torch.zeros(2, z_dim), torch.zeros(2, dtype=torch.int64), torch.zeros(2, *shape)
-    flops = PASSES[0] * _flops(G, z, labels) + PASSES[1] * _flops(D, images)
-    return CPU_OVERHEAD + batch_size * flops / 2 / CPU_RATE[precision]
+    total = PASSES[0] * flops(G, z, labels) + PASSES[1] * flops(D, images)
+    return CPU_OVERHEAD + batch_size * total / 2 / CPU_RATE[precision]
 
 
 def step_bytes(
@@ -39,7 +39,7 @@ def step_bytes(
     with torch.device("meta"):
         G, D = NETS[name].generator(shape, num_classes, width, z_dim), NETS[name].trunk(shape, width)
         images = torch.zeros(batch_size, *shape, requires_grad=True)
-    static = 4 * (COPIES[0] * _parameters(G) + COPIES[1] * _parameters(D))
+    static = 4 * (COPIES[0] * parameters(G) + COPIES[1] * parameters(D))
     return static + ACTIVATIONS * _kept(D, images) // (2 if precision == "bf16" else 1)
 
 
@@ -70,18 +70,20 @@ def describe(
     """The networks' sizes in one line, and with a batch size what training them takes."""
     with torch.device("meta"):
         G, D = NETS[name].generator(shape, num_classes, width, z_dim), NETS[name].trunk(shape, width)
-    sizes = f"{name} networks: generator {_parameters(G):,} parameters, discriminator {_parameters(D):,}"
+    sizes = f"{name} networks: generator {parameters(G):,} parameters, discriminator {parameters(D):,}"
     if batch_size is None:
         return sizes
     needed = step_bytes(name, shape, num_classes, width, z_dim, batch_size, precision)
     return f"{sizes}; a step of {batch_size} images takes about {needed / 1e9:.1g} GB beside the images"
 
 
-def _parameters(net: nn.Module) -> int:
+def parameters(net: nn.Module) -> int:
+    """Numbers that a network learns."""
     return sum(p.numel() for p in net.parameters())
 
 
-def _flops(net: nn.Module, *inputs: torch.Tensor) -> int:
+def flops(net: nn.Module, *inputs: torch.Tensor) -> int:
+    """Arithmetic of a forward pass; also on the meta device."""
     net.requires_grad_(False)  # what the counter hooks into would miss views of parameters
     with FlopCounterMode(display=False) as counter:
         net(*inputs)

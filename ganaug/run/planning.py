@@ -92,7 +92,7 @@ class Plan:
         """Where images and weights came from, for the run folder alone."""
         found: dict[str, Any] = {"data": self.train.source, "val": self.val_spec}
         if self.unlabeled is not None:
-            found["unlabeled"] = _identity(self.unlabeled) | _where(self.unlabeled.source)
+            found["unlabeled"] = _identity(self.unlabeled) | where(self.unlabeled.source)
         if self.init:
             found["init"] = {"model": self.recipe.train.init, "sha256": self.init}
         return found
@@ -125,7 +125,7 @@ def plan(
         ModelError: There is no model in `train.init`, or none of which anything fits.
         RecipeError: `train.augment` names an unknown policy, or `data` has not the form that the recipe asks for.
     """
-    where = pick_device(device)
+    machine = pick_device(device)
     require_own(recipe, translates=False)
     if recipe.data.groups and data.groups is None:
         raise RecipeError(
@@ -135,7 +135,7 @@ def plan(
     for caution in _cautions(data):
         log.warning("%s", caution)
     given = data.shape
-    recipe, data, smaller = _affordable(recipe, data, where)
+    recipe, data, smaller = _affordable(recipe, data, machine)
     if smaller:
         val, unlabeled = (_brought_along(images, given, data.shape[1:]) for images in (val, unlabeled))
     train, held_out, spec = split(data, val, recipe.data)
@@ -149,12 +149,12 @@ def plan(
         sizes = (train.shape, train.num_classes, width, recipe.nets.z_dim, batch_size)
         return step_seconds(name, *sizes, precision=precision)
 
-    whole, choices = complete(*(recipe, train, where, cost), held_out=len(held_out), extra=len(extra) if extra else 0)
+    whole, choices = complete(*(recipe, train, machine, cost), held_out=len(held_out), extra=len(extra) if extra else 0)
     check_policy(whole.train.augment or "none")
     choices = [*smaller, *taken, *choices, *ancestor.fit(whole, train)]
     for caution in ancestor.cautions(data.fingerprint, held_out.fingerprint):
         log.warning("%s", caution)
-    return Plan(train, held_out, whole, choices, where, spec, data.fingerprint, ancestor.sha256, extra)
+    return Plan(train, held_out, whole, choices, machine, spec, data.fingerprint, ancestor.sha256, extra)
 
 
 def _affordable(
@@ -196,7 +196,7 @@ def split(data: LabeledImages, val: Val, settings: Data) -> tuple[LabeledImages,
         require_disjoint(train, held_out)
         for caution in straddling_groups(train, held_out):
             log.warning("%s", caution)
-        spec = _where(held_out.source)
+        spec = where(held_out.source)
     if len(held_out) < 2:
         raise DataError(f"validation must have two images or more, got {len(held_out)}; add images or pass --val DATA")
     return train.sorted(), held_out, spec
@@ -295,7 +295,7 @@ def _identity(images: UnlabeledImages) -> dict[str, Any]:
     return {"images": len(images), "fingerprint": images.fingerprint}
 
 
-def _where(source: str) -> dict[str, Any]:
+def where(source: str) -> dict[str, Any]:
     """A source that can be read again, from any working directory; nothing for images that were only in memory."""
     if Path(source).exists():
         return {"source": str(Path(source).resolve())}

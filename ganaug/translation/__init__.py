@@ -8,6 +8,8 @@ faults so far), so that a run resumed at any step goes on as if it had never sto
 from ganaug.descent import Progress as Progress
 from ganaug.translation.building import Sizes as Sizes
 from ganaug.translation.building import build as build
+from ganaug.translation.cost import describe as describe
+from ganaug.translation.cost import step_seconds as step_seconds
 from ganaug.translation.loop import train as train
 from ganaug.translation.objective import Terms as Terms
 from ganaug.translation.pool import from_pool as from_pool

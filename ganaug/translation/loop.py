@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sized
 
-from torch import Generator
+import torch
+from torch import Generator, Tensor
 
 from ganaug.data import Batches, mix
 from ganaug.descent import (
@@ -57,6 +58,7 @@ def train(
         rate = warm_up(state.step, steps) * plateau(state.step / steps, objective.decay)
         state.set_lr(objective.lr * rate / 2 ** len(state.faults))
         (a, labels, trust), (b, *_) = a_batches[draw], b_batches[draw]
+        a, b = squares(a, b, objective, rng)
         ways = translate(state, a, b, objective, rng)
         step_losses = discriminator_step(state, ways, objective, rng)
         step_losses |= task_step(state, ways[0], labels, trust, objective, rng)
@@ -68,6 +70,30 @@ def train(
             losses |= watch(state, a_batches, b_batches, taken)
             taken.clear()
             yield Progress(state.step, dict(losses))
+
+
+def squares(a: Tensor, b: Tensor, objective: Terms, rng: Generator) -> tuple[Tensor, Tensor]:
+    """Squares at random places of images [N, C, H, W]; of pairs at the same ones, of others not."""
+    if objective.crop is None:
+        return a, b
+    places = corners(a, objective.crop, rng)
+    return (
+        cropped(a, places, objective.crop),
+        cropped(b, places if objective.paired else corners(b, objective.crop, rng), objective.crop),
+    )
+
+
+def corners(images: Tensor, side: int, rng: Generator) -> Tensor:
+    """Where squares begin, from the top and from the left: int64 [N, 2]."""
+    room = [max(length - side, 0) + 1 for length in images.shape[2:]]
+    drawn = torch.rand(len(images), 2, generator=rng, device=rng.device)
+    return (drawn * torch.tensor(room, device=rng.device)).long()
+
+
+def cropped(images: Tensor, corners: Tensor, side: int) -> Tensor:
+    """The squares that begin at the corners, as large as the images allow."""
+    places = zip(images, corners.tolist(), strict=True)
+    return torch.stack([image[:, top : top + side, left : left + side] for image, (top, left) in places])
 
 
 def average(state: CycleState, beta: float) -> None:

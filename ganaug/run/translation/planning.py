@@ -17,12 +17,11 @@ from ganaug.data import (
     hold_out,
     load_domains,
     load_pairs,
-    monotonous,
     resized,
     scaled,
     without_labels,
 )
-from ganaug.data.domains import held_out_rows
+from ganaug.data.splits import held_out_by_hash
 from ganaug.errors import RecipeError
 from ganaug.recipe import Recipe, require_own, validate
 from ganaug.run.planning import VAL_FRACTION, where
@@ -128,28 +127,17 @@ def plan_translation(
         raise RecipeError("data.groups must be left out of a translation, got it; cut the images apart beforehand")
     domains = _read(a, b, recipe)
     recipe, domains, smaller = _affordable(recipe, domains, where_to)
-    one, other = domains.a, domains.b
-    other = without_labels(other) if isinstance(other, LabeledImages) else other
-    if domains.paired:
-        a_rows, b_rows = (held_out_rows(one, val),) * 2
-    else:
-        a_rows, b_rows = None, held_out_rows(other, val)
-    if isinstance(one, LabeledImages) and a_rows is None:
-        a_train, a_val = hold_out(one, val)
-        a_train = a_train.sorted()
-    else:
-        a_train, a_val = _cut(one, a_rows or held_out_rows(one, val))
-    b_train, b_val = _cut(other, b_rows)
+    (a_train, a_val), (b_train, b_val) = _split(domains, val)
     whole, choices = complete(
         *(recipe, a_train.shape, b_train.shape, where_to),
         labelled=isinstance(a_train, LabeledImages),
         paired=domains.paired,
         images=min(len(a_train), len(b_train)),
     )
-    places = {"a": where(one.source), "b": where(other.source)}
+    places = {"a": where(domains.a.source), "b": where(domains.b.source)}
     return TranslationPlan(
         *(a_train, a_val, b_train, b_val, domains.paired, whole, [*smaller, *choices], where_to),
-        *(val, one.fingerprint, places),
+        *(val, domains.a.fingerprint, places),
     )
 
 
@@ -169,7 +157,7 @@ def _affordable(recipe: Recipe, domains: Domains, device: torch.device) -> tuple
     size, why = found
     tables = recipe.model_dump()
     tables["data"]["resolution"] = size
-    smaller = Domains(*(_resized(images, size) for images in (domains.a, domains.b)), domains.paired)
+    smaller = Domains(*(_resized(images, size) for images in (domains.a, domains.b)), paired=domains.paired)
     return validate(tables, domains.a.source), smaller, [Choice("data.resolution", size, why)]
 
 
@@ -177,7 +165,23 @@ def _resized(images: Images, size: tuple[int, int]) -> Images:
     return scaled(images, size) if isinstance(images, LabeledImages) else resized(images, size)
 
 
-def _cut(images: Any, held: list[int]) -> tuple[Any, Any]:
-    """What is learned from, and what is held out."""
-    gone = set(held)
-    return images.subset([i for i in range(len(images)) if i not in gone]), images.subset(held)
+def _split(domains: Domains, val: float) -> tuple[tuple[Images, Images], tuple[UnlabeledImages, UnlabeledImages]]:
+    """(what is learned from, what is held out) of A and of B; of B, whose labels do not count, by the pixels alone."""
+    a, b = domains.a, _plain(domains.b)
+    if domains.paired:
+        held = set(held_out_by_hash(_plain(a), val)[1].hashes)
+        rows = [i for i, h in enumerate(a.hashes) if h not in held], [i for i, h in enumerate(a.hashes) if h in held]
+        return tuple((side.subset(rows[0]), side.subset(rows[1])) for side in (a, b))  # type: ignore[return-value]
+    if isinstance(a, LabeledImages):
+        train, held_out = hold_out(a, val)
+        return (train.sorted(), held_out), held_out_by_hash(_in_order(b), val)
+    return held_out_by_hash(_in_order(a), val), held_out_by_hash(_in_order(b), val)
+
+
+def _plain(images: Images) -> UnlabeledImages:
+    return without_labels(images) if isinstance(images, LabeledImages) else images
+
+
+def _in_order(images: UnlabeledImages) -> UnlabeledImages:
+    """In the order of their hashes, whatever that of the files was."""
+    return images.subset(sorted(range(len(images)), key=images.hashes.__getitem__))
