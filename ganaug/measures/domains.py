@@ -8,7 +8,7 @@ nearer to B at no cost, on translated ones, and for scale on B's own labels.
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ganaug.measures.arms import Arm
+from ganaug.measures.augment import unblended
 from ganaug.measures.choosing import Training, choose_training
 from ganaug.measures.comparison import DIFFERENCE, Comparison
 from ganaug.measures.design import Design, some
@@ -28,7 +29,8 @@ from ganaug.measures.statistics import crossed_bootstrap
 log = logging.getLogger("ganaug")
 BARE, PLAIN, ALONE, MIXED, ORACLE = "source", "source+classical", "translated", "translated+source", "oracle"
 CHEAP = ("source+fda", "source+histogram", "source+pda")
-TAUGHT = "+self-training"
+TAUGHT, TEACHER = "+self-training", " (teacher)"
+LEARNED = {MIXED: "mixture", PLAIN: "train"}  # set that an arm learns from, which guesses of B's labels join
 ORDER = (BARE, PLAIN, *CHEAP, ALONE, MIXED, MIXED + TAUGHT, PLAIN + TAUGHT, ORACLE)
 SHARE = 0.5  # of each batch that is adapted, translated or guessed; no label of B is there to tune it by
 BASELINE: Arm = (PLAIN, 0.0)
@@ -148,41 +150,34 @@ class DomainTrial:
             **{(name, SHARE): self._arm(SHARE, name) for name in self.domains.adapted},
             (ALONE, 1.0): self._arm(1.0, "translated", also=("there",)),
             HEADLINE: self._arm(SHARE, "translated", also=("target",)),
+            **self._teachers(),
         }
         if "oracle" in self.sets:
             arms[ORACLE, 0.0] = self._arm(real="oracle", also=("there",))
-        log.info("training %d classifiers for %d steps each", sum(map(len, arms.values())), self.training.protocol.steps)
+        log.info(
+            "training %d classifiers for %d steps each", sum(map(len, arms.values())), self.training.protocol.steps
+        )
         return grade(arms, self.sets, self.training.protocol)
 
     @cached_property
     def guesses(self) -> dict[str, list[Labeled]]:
-        """Teachers -> for each seed the images of B under the labels that its classifier is sure of."""
-        if not self.self_training:
-            return {}
-        images = torch.cat([self.domains.target, self.domains.source[0]])  # one tensor, shared by all
-        said = {arm[0]: self.taught[arm]["target"] for arm in (HEADLINE, BASELINE)}
-        return {
-            name: [(images, given_guesses(*row, self.domains.source[1])) for row in zip(*vars(p).values(), strict=True)]
-            for name, p in said.items()
-        }
+        """Arm -> for each seed the images of B under the labels that its teacher is sure of, and what tops them up."""
+        found = {}
+        for name, real in LEARNED.items() if self.self_training else ():
+            own, said = self.sets[real], self.taught[name + TEACHER, 0.0]["target"]
+            images = torch.cat([self.domains.target, own[0]])  # one tensor, shared by all seeds
+            each = zip(said.predicted, said.confidence, strict=True)
+            found[name] = [(images, given_guesses(*row, own[1])) for row in each]
+        return found
 
     @cached_property
     def study(self) -> Comparison:
         """All arms, trained and graded."""
-        guessed = {f"{name} {i}": s for name, given in self.guesses.items() for i, s in enumerate(given)}
-        own = {MIXED: ("mixture", SHARE / 2), PLAIN: ("train", 0.0)}
-        arms = {
-            (name + TAUGHT, own[name][1]): [
-                replace(fit, synthetic=f"{name} {i}")
-                for i, fit in enumerate(self._arm(SHARE, "guessed", real=own[name][0]))
-            ]
-            for name in self.guesses
-        }
-        graded = self.taught | grade(arms, self.sets | guessed, self.training.protocol)
-        labels = {name: y.cpu().numpy() for name, (_, y) in self.sets.items()}
+        guessed = {f"{name} {i}": images for name, each in self.guesses.items() for i, images in enumerate(each)}
+        graded = self.taught | grade(self._students(), self.sets | guessed, self.training.protocol)
         return Comparison(
             {arm: graded[arm] for name in ORDER for arm in graded if arm[0] == name},
-            labels,
+            {name: y.cpu().numpy() for name, (_, y) in self.sets.items()},
             self.design.classes,
             self.counts,
             self.training.metric,
@@ -205,7 +200,7 @@ class DomainTrial:
             "variants": len(self.domains.translated[1]) // len(self.domains.source[1]),
             "arms": [row | {"steps": self.training.protocol.steps} for row in rows],
             "left_out": self.left_out(),
-            "guesses": {name + TAUGHT: self._sure(given) for name, given in self.guesses.items()},
+            "guesses": {name + TAUGHT: float(np.mean(self._sure(name))) for name in self.guesses},
             "headline": {"against": PLAIN, "arm": MIXED, "best_baseline": self.best_baseline()}
             | {key: headline[key] for key in ("fraction", *DIFFERENCE)},
             "real_equivalents": {"per_class": None, "ci": None, "why": ""},
@@ -230,7 +225,7 @@ class DomainTrial:
 
     def cas(self) -> dict[str, float | None]:
         """Training on translated images alone, B's classifier on them, and B's own labels; None where B has none."""
-        real, judged = ((self._mean((ORACLE, 0.0), on) for on in ("test", "there")))
+        real, judged = (self._mean((ORACLE, 0.0), on) for on in ("test", "there"))
         return {"gan_train": self._mean((ALONE, 1.0), "test"), "gan_test": judged, "real": real}
 
     def label_preservation(self) -> dict[str, Any]:
@@ -266,10 +261,30 @@ class DomainTrial:
         policy, graded = self.training.augment if augment is None else augment, ("seen", "test", *also)
         return [Fit(seed, policy, graded, fraction, real=real, synthetic=synthetic) for seed in self.design.seeds]
 
-    def _sure(self, given: list[Labeled]) -> float:
-        """The share of B's images whose guess is sure, over all seeds."""
+    def _teachers(self) -> dict[Arm, list[Fit]]:
+        """Who guesses the labels of B's images: the arms' own classifiers, which MixUp and CutMix leave unsure."""
+        if not self.self_training:
+            return {}
+        plain, also = unblended(self.training.augment), ("target",)
+        return {
+            (MIXED + TEACHER, 0.0): self._arm(SHARE, "translated", augment=plain, also=also),
+            (PLAIN + TEACHER, 0.0): self._arm(augment=plain, also=also),
+        }
+
+    def _students(self) -> dict[Arm, list[Fit]]:
+        """The arms that learn from the guesses, too: half of each batch, times the share of these that are sure."""
+        return {
+            (name + TAUGHT, HEADLINE[1] / 2 if name == MIXED else 0.0): [
+                Fit(seed, self.training.augment, ("seen", "test"), SHARE * sure, LEARNED[name], f"{name} {i}")
+                for i, (seed, sure) in enumerate(zip(self.design.seeds, self._sure(name), strict=True))
+            ]
+            for name in self.guesses
+        }
+
+    def _sure(self, name: str) -> list[float]:
+        """The share of B's images whose guess is sure, of each seed."""
         n = len(self.domains.target)
-        return float(torch.stack([(labels[:n] >= 0).double().mean() for _, labels in given]).mean())
+        return [float((labels[:n] >= 0).double().mean()) for _, labels in self.guesses[name]]
 
     def _mean(self, arm: Arm, on: str) -> float | None:
         return float(self.study.scores(arm, on).mean()) if arm in self.study.graded else None
@@ -285,4 +300,6 @@ class DomainTrial:
 
     def _recalls(self, arm: Arm, on: str) -> dict[str, float]:
         table, labels = self.study.right(arm, on), self.study.labels[on]
-        return {c: float(table[:, labels == k].mean()) for k, c in enumerate(self.design.classes) if (labels == k).any()}
+        return {
+            c: float(table[:, labels == k].mean()) for k, c in enumerate(self.design.classes) if (labels == k).any()
+        }

@@ -39,7 +39,9 @@ def adapted(arm: str, images: Tensor, references: Tensor, variants: int, *, seed
     found = torch.empty((len(drawn), *images.shape[1:]), dtype=torch.uint8)
     for i, reference in enumerate(drawn.tolist()):
         transform.set_random_seed(mix(seed, i) % 2**32)
-        image, like = (x.permute(1, 2, 0).contiguous().numpy() for x in (images[i % len(images)], references[reference]))
+        image, like = (
+            x.permute(1, 2, 0).contiguous().numpy() for x in (images[i % len(images)], references[reference])
+        )
         result = transform(image=image, **{key: [like]})["image"]
         found[i] = torch.from_numpy(result).reshape(image.shape).permute(2, 0, 1)
     return found

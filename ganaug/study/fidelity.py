@@ -75,8 +75,10 @@ def fidelity(
     }
 
 
-def domain_fidelity(encoder: Encoder, test: Tensor, target: Tensor, source: Tensor, translated: Tensor) -> dict[str, Any]:
-    """The `fidelity` of measure.json for a translation: from A's images (`_start`) towards what B's own score (`_floor`).
+def domain_fidelity(
+    encoder: Encoder, test: Tensor, target: Tensor, source: Tensor, translated: Tensor
+) -> dict[str, Any]:
+    """The `fidelity` of measure.json for a translation, beside A as it is (`_start`) and B itself (`_floor`).
 
     All three are as many, for the measures depend on that. None looks at a label, so other shares of the classes are a
     part of every distance.
@@ -92,7 +94,13 @@ def domain_fidelity(encoder: Encoder, test: Tensor, target: Tensor, source: Tens
         DataError: The encoder gives features that are not finite.
     """
     n = min(*map(len, (test, target, source)), JUDGED)
-    facts = {"encoder": encoder.id, "images": n, "floor": "images that were learned from", "per_class": {}, "ladder": {}}
+    facts = {
+        "encoder": encoder.id,
+        "images": n,
+        "floor": "images that were learned from",
+        "per_class": {},
+        "ladder": {},
+    }
     if n < FEWEST:
         nothing = dict.fromkeys(f"{name}{at}" for name in NAMES for at in ("", "_start", "_floor"))
         return facts | nothing | {"usable": False, "why": f"only {n} images"}
