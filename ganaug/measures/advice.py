@@ -1,4 +1,4 @@
-"""Whether to use the synthetic images: validation proposes, test images may veto, and copies are never used."""
+"""Whether to use synthetic or translated images: what must speak for them, and what may veto; copies are never used."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +25,54 @@ def recommend(
         "classes": [*classes] if use else [],
         "why": _why(chosen, copying, seeds),
     }
+
+
+def recommend_translation(
+    headline: Mapping[str, Any], classes: Sequence[str], *, copying: bool, seeds: int = MIN_SEEDS
+) -> dict[str, Any]:
+    """Use it only if it helps on B's test images, beats what costs nothing, and copies nothing.
+
+    Args:
+        headline: As `measure.json` has it, with its `best_baseline`.
+        classes: The classes that are translated.
+        copying: Translations copy images of B.
+        seeds: Reported classifiers per arm; with fewer than 6 nothing is recommended.
+    """
+    beaten = headline["best_baseline"]["ci"][0] >= 0
+    use = headline["verdict"] == "helps" and beaten and not copying and seeds >= MIN_SEEDS
+    return {
+        "use": use,
+        "fraction": headline["fraction"] if use else 0.0,
+        "classes": [*classes] if use else [],
+        "why": _why_translation(headline, copying, seeds),
+    }
+
+
+def _why_translation(headline: Mapping[str, Any], copying: bool, seeds: int) -> str:
+    found = f"against {headline['against']} the score on B changes by {_points(headline)}"
+    if seeds < MIN_SEEDS:
+        return f"fewer than {MIN_SEEDS} seeds decide nothing; {found}"
+    if copying:
+        return f"the translations copy images of B; {found}"
+    best = headline["best_baseline"]
+    if best["name"] == headline["against"]:
+        return f"{found}, and nothing that costs less does better"
+    return f"{found}, against {best['name']}, which needs no training, by {_points(best)}{_cheaper(best)}"
+
+
+def _cheaper(best: Mapping[str, Any]) -> str:
+    """What the difference from the best of the arms that cost nothing comes to."""
+    said = {
+        "helps": "",
+        "hurts": f": {best['name']} does better at no cost",
+        "no measurable difference": f": {best['name']} does as well at no cost",
+    }
+    return said.get(best["verdict"], f": {best['name']} may do as well at no cost")
+
+
+def _points(found: Mapping[str, Any]) -> str:
+    low, high = (100 * end for end in found["ci"])
+    return f"{100 * found['delta']:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
 def _why(chosen: Mapping[str, Any], copying: bool, seeds: int) -> str:

@@ -104,6 +104,15 @@ def policy(name: str) -> Augmentation:
     return replace(AUGMENTATIONS[base], **dict(changes))
 
 
+def unblended(name: str) -> str:
+    """The same policy without MixUp or CutMix, under which a classifier is less sure than it is right.
+
+    >>> unblended("affine+flip+cutmix"), unblended("none")
+    ('affine+flip', 'none')
+    """
+    return "+".join(part for part in name.split("+") if "blend" not in EXTRAS.get(part, {}))
+
+
 def draw(n: int, generator: torch.Generator) -> Tensor:
     """What decides the changes of n images: uniform numbers in [0, 1), float32 [n, DRAWS]."""
     return torch.rand(n, DRAWS, generator=generator)

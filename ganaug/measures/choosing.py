@@ -19,6 +19,7 @@ from ganaug.measures.comparison import Comparison
 from ganaug.measures.design import Design, Sets
 from ganaug.measures.grading import Fit, Labeled, Protocol, grade
 from ganaug.measures.metrics import headline_metric, scores
+from ganaug.measures.networks import SMALL
 from ganaug.measures.statistics import reading
 
 log = logging.getLogger("ganaug")
@@ -31,8 +32,8 @@ RISING = 0.005  # less than half a point a doubling: no longer rising, as far as
 
 
 @dataclass(frozen=True)
-class Choices:
-    """What was chosen on validation, and how.
+class Training:
+    """How all classifiers are trained, chosen on validation.
 
     Attributes:
         metric: "accuracy" or "balanced_accuracy".
@@ -40,10 +41,6 @@ class Choices:
         augment_scores: Mean validation score of every policy tried; empty where the user chose.
         protocol: With the steps of every classifier.
         steps_scores: Mean validation score at each number of steps tried; empty where the user chose.
-        fraction: The best synthetic share above 0.
-        arms: The baseline and each share on validation, as measure.json has them.
-        seconds: All this took.
-        fit_seconds: One classifier of the last choice, with all cores at work.
     """
 
     metric: str
@@ -51,10 +48,19 @@ class Choices:
     augment_scores: dict[str, float]
     protocol: Protocol
     steps_scores: dict[int, float]
-    fraction: float
-    arms: list[dict[str, Any]]
-    seconds: float
-    fit_seconds: float
+
+    def facts(self) -> dict[str, Any]:
+        """What `gain` of measure.json says of it."""
+        kind = self.protocol.classifier
+        name = str(getattr(kind, "__name__", kind))
+        return {
+            "metric": self.metric,
+            "steps_per_arm": self.protocol.steps,
+            "augment": self.augment,
+            "augmentation": {"chosen": self.augment, "scores": self.augment_scores},
+            "steps": {"chosen": self.protocol.steps, "scores": self.steps_scores, "why": self.why_steps()},
+            "classifier": "small residual network" if name == SMALL else name,
+        }
 
     def why_steps(self) -> str:
         """How the steps came about, in a sentence."""
@@ -65,11 +71,26 @@ class Choices:
         return f"Twice the steps would add less than {100 * RISING:g} points to the baseline's validation score."
 
 
-def choose(sets: Sets, design: Design) -> Choices:
-    """Augmentation, steps and synthetic share, in that order, each on validation alone."""
-    start = time.monotonic()
-    train, val, K = sets.train, sets.val, len(design.classes)
-    metric = design.metric or headline_metric(sets.counts(K))
+@dataclass(frozen=True)
+class Choices(Training):
+    """The same, and which share of synthetic images is best.
+
+    Attributes:
+        fraction: The best synthetic share above 0.
+        arms: The baseline and each share on validation, as measure.json has them.
+        seconds: All this took.
+        fit_seconds: One classifier of the last choice, with all cores at work.
+    """
+
+    fraction: float
+    arms: list[dict[str, Any]]
+    seconds: float
+    fit_seconds: float
+
+
+def choose_training(train: Labeled, val: Labeled, counts: np.ndarray, design: Design) -> Training:
+    """Augmentation and steps, in that order, each on validation alone; `counts`: training images of each class."""
+    metric = design.metric or headline_metric(counts)
     protocol = design.protocol(design.steps or default_steps(len(train[1])))
     augment, augment_scores = design.augment or "", {}
     if not augment:
@@ -79,17 +100,23 @@ def choose(sets: Sets, design: Design) -> Choices:
     if design.steps is None:
         known = augment_scores.get(augment)
         steps, steps_scores = choose_steps(train, val, protocol, metric, augment, seed=design.seed, known=known)
-    protocol = replace(protocol, steps=steps)
+    return Training(metric, augment, augment_scores, replace(protocol, steps=steps), steps_scores)
+
+
+def choose(sets: Sets, design: Design) -> Choices:
+    """Augmentation, steps and synthetic share, in that order, each on validation alone."""
+    start, counts = time.monotonic(), sets.counts(len(design.classes))
+    training = choose_training(sets.train, sets.val, counts, design)
     log.info("choosing the synthetic share on validation")
     before, seeds = time.monotonic(), fraction_seeds(design.seed)
-    fits = arms_to_choose(seeds, design.fractions, augment, len(sets.synthetic))
-    graded = grade(fits, sets.to_choose(), protocol)
-    labels = {"val": val[1].cpu().numpy()}
-    study = Comparison(graded, labels, design.classes, sets.counts(K), metric, design.margin, on="val")
+    fits = arms_to_choose(seeds, design.fractions, training.augment, len(sets.synthetic))
+    graded = grade(fits, sets.to_choose(), training.protocol)
+    labels = {"val": sets.val[1].cpu().numpy()}
+    study = Comparison(graded, labels, design.classes, counts, training.metric, design.margin, on="val")
     fraction, arms = compare_fractions(study)
     end = time.monotonic()
     each = (end - before) / (len(fits) * len(seeds))
-    return Choices(metric, augment, augment_scores, protocol, steps_scores, fraction, arms, end - start, each)
+    return Choices(**vars(training), fraction=fraction, arms=arms, seconds=end - start, fit_seconds=each)
 
 
 def compare_fractions(study: Comparison) -> tuple[float, list[dict[str, Any]]]:

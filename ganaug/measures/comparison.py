@@ -38,6 +38,7 @@ class Comparison:
         metric: "accuracy" or "balanced_accuracy": how a row becomes a score.
         margin: Differences within +- margin count as none.
         on: The set that the arms are compared on.
+        baseline: The arm that the others are compared against.
     """
 
     graded: Mapping[Arm, Mapping[str, Predictions]]
@@ -47,6 +48,7 @@ class Comparison:
     metric: str
     margin: float
     on: str = "test"
+    baseline: Arm = BASELINE
 
     def right(self, arm: Arm, on: str | None = None) -> np.ndarray:
         """Which images of a set each classifier of the arm named rightly, bool [S, M]."""
@@ -57,14 +59,15 @@ class Comparison:
         """The score of each seed on a set, float [S]."""
         return scores(self.right(arm, on), self.labels[on or self.on], self.metric)
 
-    def difference(self, arm: Arm, *, level: float = 0.95) -> dict[str, Any]:
-        """The paired difference, with its interval, p, smallest detectable size and verdict.
+    def difference(self, arm: Arm, *, against: Arm | None = None, level: float = 0.95) -> dict[str, Any]:
+        """The paired difference from the baseline or another arm, with interval, p, smallest detectable size, verdict.
 
         The interval alone decides: the crossed bootstrap over seeds and images. p is that of the exact sign flips over
         seeds, which knows of no other test images.
         """
-        interval = self._interval(arm, self.metric, level)
-        per_seed = self.scores(arm) - self.scores(BASELINE)
+        base = against or self.baseline
+        interval = self._interval(arm, base, self.metric, level)
+        per_seed = self.scores(arm) - self.scores(base)
         # An interval may be wider than its bootstrap: Student's t, the rule of three. What it hides is not detectable.
         se = max(
             interval.se, (interval.high - interval.low) / (2 * stdtrit(max(1, len(per_seed) - 1), (1 + level) / 2))
@@ -77,9 +80,9 @@ class Comparison:
             "verdict": verdict(interval.low, interval.high, seeds=len(per_seed), margin=self.margin),
         }
 
-    def _interval(self, arm: Arm, metric: str, level: float = 0.95) -> Interval:
+    def _interval(self, arm: Arm, base: Arm, metric: str, level: float = 0.95) -> Interval:
         """Of a difference in a metric that is a mean over images."""
-        table = self.right(arm).astype(float) - self.right(BASELINE)
+        table = self.right(arm).astype(float) - self.right(base)
         return crossed_bootstrap(table, self.labels[self.on] if metric == "balanced_accuracy" else None, level=level)
 
     def summary(self, arm: Arm) -> dict[str, Any]:
@@ -98,20 +101,20 @@ class Comparison:
             "recall_ci": {name: _ends(table) for name, table in self._recalls(arm).items()},
             "metrics": {metric: _finite(self._observed[arm][metric].mean()) for metric in METRICS},
         }
-        if arm == BASELINE:
+        if arm == self.baseline:
             return facts | {"delta": 0.0, "ci": [0.0, 0.0], "p": 1.0, "verdict": "baseline"}
         return facts | self._changes(arm) | self.difference(arm)
 
     def summaries(self, arms: Sequence[Arm], headline: Arm) -> list[dict[str, Any]]:
         """All of them, with p-values of the secondary arms adjusted for their number (Holm 1979)."""
         found = {arm: self.summary(arm) for arm in arms}
-        secondary = [arm for arm in arms if arm not in (BASELINE, headline)]
+        secondary = [arm for arm in arms if arm not in (self.baseline, headline)]
         adjusted = dict(zip(secondary, holm([found[arm]["p"] for arm in secondary]), strict=True))
         return [found[arm] | {"p_holm": adjusted.get(arm)} for arm in arms]
 
     def _changes(self, arm: Arm) -> dict[str, Any]:
         """Differences from the baseline in all metrics, in the recall of each class and in the training-test gap."""
-        ours, base = self._recalls(arm), self._recalls(BASELINE)
+        ours, base = self._recalls(arm), self._recalls(self.baseline)
         deltas = {name: crossed_bootstrap(ours[name] * 1.0 - base[name], draws=DRAWS) for name in ours}
         drawn, known = self._tables(arm, self._draws.images), self._drawn_baseline
         changes = {metric: drawn[metric] - known[metric] for metric in METRICS}
@@ -123,16 +126,16 @@ class Comparison:
 
     def _change(self, arm: Arm, metric: str, drawn: np.ndarray) -> dict[str, Any]:
         if metric in HEADLINES:  # one interval for one number, wherever it stands
-            interval = self._interval(arm, metric)
+            interval = self._interval(arm, self.baseline, metric)
             return {"delta": interval.mean, "ci": [interval.low, interval.high]}
-        observed = (self._observed[arm][metric] - self._observed[BASELINE][metric])[0]
+        observed = (self._observed[arm][metric] - self._observed[self.baseline][metric])[0]
         low, high = self._draws.interval(drawn, observed)
         return {"delta": _finite(observed.mean()), "ci": [low, high]}
 
     def _gap_change(self, arm: Arm, drawn: np.ndarray) -> dict[str, Any]:
         """Of training minus test score; the training images are all there are, so only test images are redrawn."""
-        train = self.scores(arm, "seen") - self.scores(BASELINE, "seen")
-        test = self.scores(arm) - self.scores(BASELINE)
+        train = self.scores(arm, "seen") - self.scores(self.baseline, "seen")
+        test = self.scores(arm) - self.scores(self.baseline)
         low, high = self._draws.interval(train - drawn, train - test)
         return {"delta": float((train - test).mean()), "ci": [low, high]}
 
@@ -143,13 +146,13 @@ class Comparison:
 
     @cached_property
     def _draws(self) -> Draws:
-        seeds = len(self.graded[BASELINE][self.on].predicted)
+        seeds = len(self.graded[self.baseline][self.on].predicted)
         return draw(seeds, self.labels[self.on], draws=DRAWS)
 
     @cached_property
     def _drawn_baseline(self) -> dict[str, np.ndarray]:
         """Every metric of the baseline in each draw of test images, [B, S]; all arms share the draws."""
-        return self._tables(BASELINE, self._draws.images)
+        return self._tables(self.baseline, self._draws.images)
 
     @cached_property
     def _observed(self) -> dict[Arm, dict[str, np.ndarray]]:

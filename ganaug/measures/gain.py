@@ -157,20 +157,10 @@ class Trial:
     def facts(self) -> dict[str, Any]:
         """The part `gain` of measure.json, but for the learning curve."""
         design, choices = self.design, self.choices
-        name = getattr(design.classifier, "__name__", str(design.classifier))
         return {
-            "metric": choices.metric,
+            **choices.facts(),
             "seeds": len(design.seeds),
-            "steps_per_arm": choices.protocol.steps,
             "margin": design.margin,
-            "augment": choices.augment,
-            "augmentation": {"chosen": choices.augment, "scores": choices.augment_scores},
-            "steps": {
-                "chosen": choices.protocol.steps,
-                "scores": choices.steps_scores,
-                "why": choices.why_steps(),
-            },
-            "classifier": "small residual network" if name == "small" else name,
             "models": len(self.sets.synthetic),
             "covers": covers(len(self.sets.synthetic), len(design.seeds)),
             "retrained": self.sets.retrain,

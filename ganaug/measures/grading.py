@@ -132,7 +132,9 @@ def _training(fit: Fit) -> Fit:
 
 def _fan_out(fits: Sequence[Fit], sets: Mapping[str, Labeled], protocol: Protocol) -> list[Graded]:
     """Fits by several processes, the longest first and one at a time, so that all processes end together."""
-    arrays = {name: (images.cpu().numpy(), labels.cpu().numpy()) for name, (images, labels) in sets.items()}
+    # Sets that share their images hand them over once.
+    pixels = {id(images): images.cpu().numpy() for images, _ in sets.values()}
+    arrays = {name: (pixels[id(images)], labels.cpu().numpy()) for name, (images, labels) in sets.items()}
     order = sorted(range(len(fits)), key=lambda i: -(fits[i].steps or protocol.steps))
     # Arrays go to the processes memory-mapped; copy-on-write, because torch wants them writable.
     run = Parallel(n_jobs=protocol.n_jobs, batch_size=1, mmap_mode="c")  # type: ignore[arg-type]  # an int is allowed

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -100,3 +101,25 @@ def confident(likely: Tensor) -> tuple[Tensor, Tensor]:
     """
     highest, guessed = likely.max(1)
     return guessed, highest >= SURE
+
+
+def given_guesses(predicted: np.ndarray, confidence: np.ndarray, labels: Tensor) -> Tensor:
+    """Labels of unlabelled images followed by labelled ones, where every class must have an image to learn from.
+
+    Sure guesses count, and -1 stands for what is not learned from: other guesses, and the labelled images of all
+    classes but those that no sure guess is of.
+
+    Args:
+        predicted: The likeliest class of each unlabelled image, int64 [M].
+        confidence: Its probability, [M].
+        labels: Of the labelled images, int64 [N].
+
+    Returns:
+        int64 [M + N].
+
+    Example:
+        >>> given_guesses(np.array([0, 0]), np.array([0.95, 0.5]), torch.tensor([0, 1])).tolist()
+        [0, -1, -1, 1]
+    """
+    guessed = torch.from_numpy(np.where(confidence >= SURE, predicted, -1))
+    return torch.cat([guessed, labels.where(~torch.isin(labels, guessed), -1)])

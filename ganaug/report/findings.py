@@ -67,6 +67,35 @@ def arms(result: dict[str, Any]) -> list[dict[str, Any]]:
     return rows(part(result, "gain"), "arms")
 
 
+def is_translation(result: dict[str, Any]) -> bool:
+    """Whether the images that are judged were translated, and not made.
+
+    >>> is_translation({"study": "translation"}), is_translation({})
+    (True, False)
+    """
+    return result.get("study") == "translation"
+
+
+def kind(result: dict[str, Any]) -> str:
+    """What the images that are judged are called.
+
+    >>> kind({})
+    'synthetic'
+    """
+    return "translated" if is_translation(result) else "synthetic"
+
+
+def best_baseline(result: dict[str, Any]) -> dict[str, Any]:
+    """The best arm that needs no translator, where it is another than the baseline; empty where it is not.
+
+    >>> best_baseline({"gain": {"headline": {"against": "a", "best_baseline": {"name": "a"}}}})
+    {}
+    """
+    headline = part(result, "gain", "headline")
+    best = part(headline, "best_baseline")
+    return best if best.get("name") != headline.get("against") else {}
+
+
 def is_baseline(result: dict[str, Any], arm: dict[str, Any]) -> bool:
     """Whether every other arm is compared against this one."""
     return arm.get("name") == part(result, "gain", "headline").get("against")

@@ -14,9 +14,12 @@ from ganaug.report.figures import Chart, charts
 from ganaug.report.findings import (
     arms,
     baseline_arm,
+    best_baseline,
     controls,
     failed_controls,
     headline_arm,
+    is_translation,
+    kind,
     metric,
     part,
     rows,
@@ -67,7 +70,7 @@ def write_report(out: Path, result: dict[str, Any], pictures: Pictures) -> Path:
 
 
 def _render(result: dict[str, Any], drawn: dict[str, Chart], pictures: Pictures) -> str:
-    page = _environment().get_template("report.html.jinja")
+    page = _environment().get_template(f"{'translation' if is_translation(result) else 'report'}.html.jinja")
     return page.render(r=result, charts=drawn, **_answers(result), **_tables(result), **_pictures(pictures))
 
 
@@ -77,9 +80,11 @@ def _answers(result: dict[str, Any]) -> dict[str, Any]:
         "sentence": sentence(result),
         "tone": tone(result),
         "metric": metric(result),
+        "kind": kind(result),
         "head": part(result, "gain", "headline"),
         "headline": headline_arm(result),
         "baseline": baseline_arm(result),
+        "best": best_baseline(result),
         "failed": failed_controls(result),
         "costs": costs,
         "total_seconds": sum(seconds for _, seconds in costs),
@@ -101,6 +106,8 @@ def _tables(result: dict[str, Any]) -> dict[str, Any]:
         "memorization": tables.memorization_rows(result),
         "judged": Counter(v for row in classes if isinstance(v := row["memorization"].get("verdict"), str)),
         "fidelity": tables.fidelity_rows(result),
+        "domains": tables.domain_rows(result),
+        "preserved": tables.preservation_rows(result),
         "distance": tables.distance_name(result),
         "ladder": tables.ladder_rows(result),
     }

@@ -50,8 +50,16 @@ MEMORIZATION = {
     "ct": ("C_T", "0 is healthy; far below 0 copying or shrinkage, far above 0 underfit"),
 }
 LADDER = {"noise": "noise", "blur": "blur", "collapse": "fewer different images", "labels": "shuffled labels"}
+PRESERVATION = {
+    "there_and_back": ("A’s classifier on A to B to A", "labels survive the way there and back"),
+    "a_itself": ("A’s classifier on A itself", "what that can come to at best"),
+    "b_classifier": ("B’s classifier on A to B", "who knows B’s labels reads A’s in the translations"),
+    "fresh": ("a classifier of translations on others", "labels are kept in a way that can be learned, right or wrong"),
+}
 COSTS = {
     "gan": "training the generator",
+    "translator": "training the translator",
+    "rendering": "translating and adapting",
     "choosing": "choosing on validation",
     "classifiers": "reported classifiers",
     "curve": "learning curve",
@@ -106,6 +114,25 @@ def fidelity_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
         for key, (label, meaning) in FIDELITY.items()
         if key not in OPTIONAL or finite(table.get(key)) is not None
     ]
+
+
+def domain_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """The distances of a translation: from A as it is to B's own images."""
+    table = part(result, "fidelity")
+    return [
+        {"label": label, "meaning": meaning}
+        | {at or "value": (table.get(key + at), table.get(f"{key}{at}_ci")) for at in ("", "_start", "_floor")}
+        for key, (label, meaning) in FIDELITY.items()
+        if key not in OPTIONAL
+    ]
+
+
+def preservation_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """What became of labels, those that could be looked at."""
+    table = part(result, "label_preservation")
+    found = [(key, part(table, key), *words) for key, words in PRESERVATION.items()]
+    main = table.get("main")
+    return [{"label": a, "meaning": b, "main": key == main, **row} for key, row, a, b in found if row]
 
 
 def distance_name(result: dict[str, Any]) -> str:

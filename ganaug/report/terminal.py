@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ganaug.report.findings import arm_name, arms, controls, is_baseline, is_headline, metric, part, spread
-from ganaug.report.tables import distance_name
+from ganaug.report.tables import distance_name, preservation_rows
 from ganaug.report.words import (
     DASH,
     as_sentence,
@@ -73,6 +73,8 @@ def _lines(result: dict[str, Any]) -> Iterator[Text]:
         yield Text("p: training randomness only; Holm-corrected but for the headline.", style="dim")
     if why:
         yield Text(as_sentence(why))
+    if kept := [f"{row['label']} {percent(row.get('accuracy'))}" for row in preservation_rows(result)]:
+        yield Text(f"Labels kept: {', '.join(kept)}.")
     if controls(result):
         yield Text("Controls: ").append_text(Text(", ").join(map(_control, controls(result)))).append(".")
     if worth.get("per_class") is not None or worth.get("why"):
@@ -107,7 +109,9 @@ def _copies(copying: dict[str, Any]) -> Text:
 
 def _distance(result: dict[str, Any], fidelity: dict[str, Any]) -> Text:
     own = f" ({span(fidelity.get('fd_ci'))})" if fidelity.get("fd_ci") else ""
-    line = Text(f"{distance_name(result)}: {plain(fidelity['fd'])}{own}, floor {plain(fidelity.get('fd_floor'))}.")
+    start = f"{plain(fidelity['fd_start'])} before, " if finite(fidelity.get("fd_start")) is not None else ""
+    floor = plain(fidelity.get("fd_floor"))
+    line = Text(f"{distance_name(result)}: {start}{plain(fidelity['fd'])}{own}, floor {floor}.")
     if fidelity.get("usable") is False:
         line.append(f" Encoder unusable: {as_sentence(printable(fidelity.get('why') or DASH, 200))}", style="bold red")
     return line

@@ -3,12 +3,12 @@
 from typing import Any
 
 from ganaug.measures.statistics import MIN_SEEDS
-from ganaug.report.findings import failed_controls, metric, part
+from ganaug.report.findings import best_baseline, failed_controls, is_translation, kind, metric, part
 from ganaug.report.words import finite, interval, plain, points, size, synthetic_share
 
 
 def advised(result: dict[str, Any]) -> bool:
-    """Whether to use the synthetic images: the study's recommendation, else its verdict; never copies, never harm."""
+    """Whether to use what is judged: the study's recommendation, else its verdict; never copies, never harm."""
     verdict, use = part(result, "gain", "headline").get("verdict"), part(result, "recommendation").get("use")
     if verdict == "hurts" or copies(result):
         return False
@@ -41,7 +41,7 @@ def sentence(result: dict[str, Any]) -> str:
     """
     headline = part(result, "gain", "headline")
     if finite(headline.get("delta")) is None:
-        return "No verdict: nothing was compared with and without synthetic images."
+        return f"No verdict: nothing was compared with and without {kind(result)} images."
     return f"{_advice(result)}: {_failure(result)}{_reservation(result)}{_finding(result, headline)}."
 
 
@@ -66,7 +66,15 @@ def _reservation(result: dict[str, Any]) -> str:
         return f"samples copy training images{f' ({plain(found)} found)' if found else ''}; "
     if helps == advised(result):
         return ""
+    if is_translation(result):
+        return _cheaper(best_baseline(result))
     return "validation does not confirm the gain; " if helps else "validation shows a gain that the test does not; "
+
+
+def _cheaper(best: dict[str, Any]) -> str:
+    """What a baseline that needs no training does, where it speaks against the translation."""
+    said = {"hurts": "does better", "no measurable difference": "does as well"}
+    return f"{best['name']} {said.get(str(best.get('verdict')), 'may do as well')} at no cost; " if best else ""
 
 
 def _finding(result: dict[str, Any], headline: dict[str, Any]) -> str:
@@ -75,7 +83,9 @@ def _finding(result: dict[str, Any], headline: dict[str, Any]) -> str:
     if verdict in ("helps", "hurts"):
         share = finite(headline.get("fraction"))
         change = f"{'rises' if delta > 0 else 'falls'} by {size(delta)} points {within}"
-        return f"{score} on real test images {change}" + (f" with {synthetic_share(share)} synthetic" if share else "")
+        return f"{score} on real test images {change}" + (
+            f" with {synthetic_share(share)} {kind(result)}" if share else ""
+        )
     change = f"{score} on real test images changes by {points(delta)} points {within}"
     if verdict == "inconclusive":
         return f"inconclusive; {change}, {_why_unsure(result, headline)}"

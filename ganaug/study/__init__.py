@@ -3,3 +3,4 @@
 from ganaug.study.evidence import Evidence as Evidence
 from ganaug.study.evidence import gather as gather
 from ganaug.study.protocol import measure as measure
+from ganaug.study.translation import measure_translation as measure_translation

@@ -75,6 +75,43 @@ def fidelity(
     }
 
 
+def domain_fidelity(
+    encoder: Encoder, test: Tensor, target: Tensor, source: Tensor, translated: Tensor
+) -> dict[str, Any]:
+    """The `fidelity` of measure.json for a translation, beside A as it is (`_start`) and B itself (`_floor`).
+
+    All three are as many, for the measures depend on that. None looks at a label, so other shares of the classes are a
+    part of every distance.
+
+    Args:
+        encoder: Whose features are compared.
+        test: Images of B that the translator has not seen; of this and every other set 10,000 are looked at.
+        target: Those of B that it learned from.
+        source: Images of A, those first that the translator has not seen.
+        translated: The same, translated.
+
+    Raises:
+        DataError: The encoder gives features that are not finite.
+    """
+    n = min(*map(len, (test, target, source)), JUDGED)
+    facts = {
+        "encoder": encoder.id,
+        "images": n,
+        "floor": "images that were learned from",
+        "per_class": {},
+        "ladder": {},
+    }
+    if n < FEWEST:
+        nothing = dict.fromkeys(f"{name}{at}" for name in NAMES for at in ("", "_start", "_floor"))
+        return facts | nothing | {"usable": False, "why": f"only {n} images"}
+    real = encoder(test[_some(len(test))[:n]])
+    sets = {"": translated[:n], "_start": source[:n], "_floor": target[_some(len(target))[:n]]}
+    for at, images in sets.items():
+        found = distances(real, encoder(images))
+        facts |= {f"{name}{at}{end}": found[name + end] for name in NAMES for end in ("", "_ci")}
+    return facts | {"usable": None, "why": ""}
+
+
 def _some(n: int) -> Tensor:
     """The numbers up to n, or JUDGED of them, in random order."""
     return torch.randperm(n, generator=torch.Generator().manual_seed(0))[:JUDGED]

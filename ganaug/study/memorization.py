@@ -13,7 +13,7 @@ from ganaug.conditioning import Discriminator
 from ganaug.data import LabeledImages
 from ganaug.errors import GanaugError
 from ganaug.images import to_float
-from ganaug.measures.memorization import assess_classes
+from ganaug.measures.memorization import assess_classes, assess_images
 from ganaug.measures.panel import RATIO_MARGIN, Memorization, Verdict
 from ganaug.recipe import validate
 from ganaug.run import Plan, build
@@ -79,13 +79,31 @@ def memorization(
     seen, unseen = (train.images, train.labels), (held_out.images, held_out.labels)
     panel, classes = assess_classes(seen, unseen, (synthetic, labels), num_classes=train.num_classes)
     facts = {
-        **_numbers(panel),
-        "encoder": "pixels",
         "discriminator_auc": _discriminator_auc(model, train, held_out),
         "per_class": dict(zip(train.classes, map(asdict, classes), strict=True)),
     }
+    return _findings(panel, facts, train.images, synthetic)
+
+
+def memorization_of_target(target: Tensor, held_out: Tensor, translated: Tensor) -> Findings:
+    """Judge whether translations copy images of the domain that they lead to; no label of these is asked for.
+
+    Args:
+        target: The real images of that domain that the translator saw, uint8 [N, C, H, W].
+        held_out: Others that it did not see.
+        translated: uint8 [M, C, H, W].
+
+    Raises:
+        DataError: `target` shows fewer than two pictures, or the sets differ in shape.
+    """
+    panel = assess_images(target, held_out, translated)
+    return _findings(panel, {"discriminator_auc": None, "per_class": {}}, target, translated)
+
+
+def _findings(panel: Memorization, facts: dict[str, Any], train: Tensor, synthetic: Tensor) -> Findings:
     closest = zip(panel.pairs[:SHOWN].tolist(), panel.ratios[:SHOWN].tolist(), strict=True)
-    return Findings(facts, [(synthetic[i], train.images[j], ratio) for (i, j), ratio in closest], panel.verdict)
+    pairs = [(synthetic[i], train[j], ratio) for (i, j), ratio in closest]
+    return Findings({**_numbers(panel), "encoder": "pixels", **facts}, pairs, panel.verdict)
 
 
 def _numbers(panel: Memorization) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def settle(
     drop: bool,
     learned: bool,
     unlabeled: Sequence[UnlabeledImages] = (),
+    way_on: str = WAY_ON,
 ) -> Settled:
     """Look for test images among the known ones, name them in the log, and refuse or drop what must not be.
 
@@ -51,6 +52,7 @@ def settle(
         learned: Whether a generator has learned from the known ones already: test images are dropped then, for nothing
             else can undo it.
         unlabeled: Images that a generator learned from without labels.
+        way_on: What a refusal advises.
 
     Raises:
         DataError: An image is in both, or over 1 % of the test images have a near duplicate; or a class has no image
@@ -63,7 +65,7 @@ def settle(
         named = ", ".join(f"{pair.test_name} equals {pair.name}" for pair in exact[:NAMED])
         raise DataError(
             f"{test.source}: images must not be among the training images, "
-            f"got {len(exact)} that are ({named}); {WAY_ON}"
+            f"got {len(exact)} that are ({named}); {way_on}"
         )
     near = _near(test, every)
     _say(near, "nearly equals", SAID_NEAR)
@@ -72,7 +74,7 @@ def settle(
     if share > MOST and not drop:
         raise DataError(
             f"{test.source}: at most {MOST:.0%} of the images may nearly equal a training image, got {images} "
-            f"({share:.1%}), the first {near[0].test_name}, which nearly equals {near[0].name}; {WAY_ON}"
+            f"({share:.1%}), the first {near[0].test_name}, which nearly equals {near[0].name}; {way_on}"
         )
     notes = [f"{test.source}: {images} images nearly equal training images ({100 * share:.2f} %)."] if near else []
     pairs = [[pair.test_name, pair.name, pair.correlation] for pair in exact + near]

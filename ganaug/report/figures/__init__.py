@@ -8,6 +8,7 @@ from ganaug.report.figures.classes import classes_chart
 from ganaug.report.figures.curve import curve_chart
 from ganaug.report.figures.gaps import gaps_chart
 from ganaug.report.figures.sweep import sweep_chart
+from ganaug.report.findings import is_translation
 
 __all__ = ["Chart", "charts"]
 
@@ -18,7 +19,8 @@ def charts(result: dict[str, Any]) -> dict[str, Chart]:
         "arms": arms_chart(result),
         "sweep": sweep_chart(result),
         "curve": curve_chart(result),
-        "gap": gaps_chart(result),
+        # A translation's training images are of another domain than the test images: their scores have no gap.
+        "gap": None if is_translation(result) else gaps_chart(result),
         "per_class": classes_chart(result),
     }
     return {name: chart for name, chart in drawn.items() if chart is not None}

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from ganaug.report.classes import per_class
 from ganaug.report.figures.chart import ACCENT, MUTED, WARM, Chart
 from ganaug.report.figures.rows import LINE, beside, dumbbell, dumbbell_key, rows_chart
+from ganaug.report.findings import kind
 from ganaug.report.words import points, printable
 
 MAX_CLASSES = 40  # the most improved and the most harmed
@@ -29,7 +30,7 @@ def classes_chart(result: dict[str, Any]) -> Chart | None:
             beside(axes, 1.02, y, points(row["delta"]), "left", colour)
             beside(axes, -0.02, y, printable(row["name"], LONGEST), "right")
         axes.set_xlabel("recall on test images, %")
-        dumbbell_key(axes, "without", "with synthetic images")
+        dumbbell_key(axes, "without", f"with {kind(result)} images")
 
     alt = "; ".join(f"{printable(row['name'], 40)} {points(row['delta'])}" for row in rows)
     widest = max(len(printable(row["name"], LONGEST)) for row in rows)
