@@ -77,7 +77,7 @@ class Judge:
     @cached_property
     def real(self) -> Tensor:
         """Those of held-out B."""
-        return self.encoder(self.todo.b_val.images[:MOST])
+        return self.encoder(self.todo.b_val.images[spread(len(self.todo.b_val))])
 
     @cached_property
     def classifier(self) -> nn.Module | None:
@@ -96,12 +96,13 @@ class Judge:
 
     def __call__(self, state: CycleState, translator: Translator) -> Opinion:
         """What is thought of the averages of `state`, which `translator` applies."""
-        images = self.todo.a_val.images[:MOST]
+        rows = spread(len(self.todo.a_val))
+        images = self.todo.a_val.images[rows]
         there = translator.translate(images, seed=mix(self.todo.recipe.train.seed, JUDGED))
         made = self.encoder(there)
         fd = frechet_distance(self.real, made)
         if self.todo.paired:
-            off = (there.float() - self.todo.b_val.images[:MOST].float()).abs().mean((1, 2, 3)) / 127.5
+            off = (there.float() - self.todo.b_val.images[rows].float()).abs().mean((1, 2, 3)) / 127.5
             return Opinion(float(off.mean()), float(off.std() / len(off) ** 0.5), fd)
         score = kernel_distance(self.real, made)
         return Opinion(score, _error(self.real, made), fd, *self._labels(state, translator, images, there))
@@ -113,7 +114,7 @@ class Judge:
         data = self.todo.a_val
         if not isinstance(data, LabeledImages) or not self.classifier:
             return {}, {}
-        labels = data.labels[:MOST]
+        labels = data.labels[spread(len(data))]
         known = predict(self.classifier, images) == labels
         if "BA" in translator.directions:
             seed = mix(self.todo.recipe.train.seed, JUDGED)
@@ -126,7 +127,7 @@ class Judge:
 
     def shares(self, state: CycleState, translator: Translator) -> Tensor | None:
         """The shares of A's classes among held-out B, as far as it can be told, [K]; None where it cannot."""
-        images = self.todo.b_val.images[:MOST]
+        images = self.todo.b_val.images[spread(len(self.todo.b_val))]
         if state.task is not None:
             guessed = predict(state.averages["task_ema"], images)
         elif "BA" in translator.directions and self.classifier:
@@ -134,6 +135,15 @@ class Judge:
         else:
             return None
         return torch.bincount(guessed, minlength=len(self.todo.classes)) / len(guessed)
+
+
+def spread(n: int, most: int = MOST) -> Tensor:
+    """At most so many of n rows, evenly spread: their order may be that of the classes.
+
+    >>> spread(10, 4).tolist()
+    [0, 3, 6, 9]
+    """
+    return torch.linspace(0, n - 1, min(n, most)).round().long()
 
 
 def recalls(right: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str, float]:

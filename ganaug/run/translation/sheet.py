@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ganaug.images import grid
 from ganaug.nets.translation import as_channels
+from ganaug.run.translation.judge import spread
 from ganaug.run.translation.planning import TranslationPlan
 from ganaug.synthesis import Translator
 
@@ -18,9 +19,9 @@ def sheet(todo: TranslationPlan, translator: Translator) -> np.ndarray:
 
     Without a way back: A, A -> B under one noise and under another where there is any, and B.
     """
-    a, b = todo.a_val.images[:COLUMNS], todo.b_val.images[:COLUMNS]
-    n = min(len(a), len(b))
-    rows = [*_ways(translator, a[:n], "AB"), *(_ways(translator, b[:n], "BA") if _returns(translator) else [b[:n]])]
+    n = min(COLUMNS, len(todo.a_val), len(todo.b_val))
+    a, b = (part.images[spread(len(part), n)] for part in (todo.a_val, todo.b_val))
+    rows = [*_ways(translator, a, "AB"), *(_ways(translator, b, "BA") if _returns(translator) else [b])]
     channels = max(todo.a.shape[0], todo.b.shape[0])
     same = [as_channels(row.float(), channels).round().to(torch.uint8) for row in rows]
     return grid(torch.cat(same), columns=n, gap=GAP, min_side=MIN_SIDE)
