@@ -11,13 +11,15 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
-# IPTC's term for media made by a trained model, in an XMP packet (IPTC Photo Metadata Standard, Digital Source Type)
-XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+# IPTC's terms for media made by a trained model, and for photographs that one changed, in an XMP packet (IPTC Photo
+# Metadata Standard, Digital Source Type)
+PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
- Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>
+ Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/{}"/>
 </rdf:RDF></x:xmpmeta>
 <?xpacket end="w"?>"""
+XMP, TRANSLATED_XMP = map(PACKET.format, ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"))
 
 CARD = """---
 task_categories:
@@ -39,9 +41,7 @@ configs:
 {total} images of {channels} x {height} x {width} (channels, height, width) in {num_classes} classes, all of them made
 by a generative model. Written by ganaug {ganaug}.
 
-| label | class | directory | images |
-|---|---|---|---|
-{rows}
+{table}
 
 ## Origin
 
@@ -83,7 +83,6 @@ def describe(synth: "Synthesizer", counts: list[int], seed: int, scale: float = 
 def data_card(facts: dict[str, Any]) -> str:
     """README.md with the front matter that Hugging Face reads; `facts` as in corpus.json."""
     total, (channels, height, width) = sum(facts["counts"]), facts["shape"]
-    entries = zip(facts["classes"], facts["directories"], facts["counts"], strict=True)
     return CARD.format(
         size=next((name for bound, name in SIZES if total < bound), "n>10M"),
         total=f"{total:,}",
@@ -91,7 +90,7 @@ def data_card(facts: dict[str, Any]) -> str:
         height=height,
         width=width,
         num_classes=len(facts["classes"]),
-        rows="\n".join(f"| {k} | {_cell(name)} | {folder} | {n} |" for k, (name, folder, n) in enumerate(entries)),
+        table=class_table(facts),
         ganaug=facts["ganaug"],
         model=facts["model"],
         seed=facts["seed"],
@@ -99,6 +98,13 @@ def data_card(facts: dict[str, Any]) -> str:
         real_data=facts["real_data"] or "not recorded",
         copies=facts["copies"],
     )
+
+
+def class_table(facts: dict[str, Any]) -> str:
+    """The classes as Markdown, a row each."""
+    entries = zip(facts["classes"], facts["directories"], facts["counts"], strict=True)
+    rows = (f"| {k} | {_cell(name)} | {folder} | {n} |" for k, (name, folder, n) in enumerate(entries))
+    return "\n".join(["| label | class | directory | images |", "|---|---|---|---|", *rows])
 
 
 def _cell(text: str) -> str:

@@ -1,48 +1,39 @@
 """`check_corpus`: does a corpus still hold what its manifest says?"""
 
 import hashlib
-import json
-import math
 import reprlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from joblib import Parallel, delayed
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
-from ganaug.corpus.layout import directory_names, file_names
+from ganaug.corpus.facts import Generated, Translated, read_facts
+from ganaug.corpus.layout import directory_names
 from ganaug.corpus.manifest import Line
 from ganaug.files import is_sealed, parse_json, read_file
-from ganaug.images import Picture, PictureError, convert, from_pil, pixel_sha256, printable, reading, upright
-from ganaug.recipe import Side
-from ganaug.synthesis.card import Classes
-from ganaug.synthesis.rendering import MOST
+from ganaug.images import (
+    MAX_PIXELS,
+    Picture,
+    PictureError,
+    convert,
+    from_pil,
+    pixel_sha256,
+    printable,
+    reading,
+    upright,
+)
 
 BESIDE = ("README.md", "corpus.json", "manifest.jsonl")
 LEFT_BEHIND = (".DS_Store", "Thumbs.db", "desktop.ini")  # by operating systems, in any folder that was looked at
 DOUBLE = "._"  # how macOS begins the name of what it knows about a file
-LINE = 600  # bytes of a line of the manifest at most, but for the names in it
 FEW = 32  # images that are looked at before threads are up
 SLACK = 2**20  # bytes, or images, of damage that is named in detail: beyond it a file is not what it says
-
-
-class Facts(BaseModel):
-    """The part of corpus.json that the check relies on."""
-
-    schema_version: Annotated[Literal[1], Field(alias="schema")]
-    model: str
-    shape: tuple[Literal[1, 3, 4], Side, Side]
-    classes: Classes
-    directories: list[str]
-    class_to_idx: dict[str, int]
-    seed: int
-    latent_scale: float = 1.0  # which older versions did not know
-    counts: Annotated[list[Annotated[int, Field(ge=0, le=MOST)]], Field(min_length=1)]
-    manifest_sha256: str
-    card_sha256: str
+Facts = Generated | Translated
+Shape = tuple[int, int | None, int | None]  # channels, height and width; None where they differ from image to image
 
 
 def check_corpus(folder: str | Path) -> list[str]:
@@ -63,23 +54,22 @@ def check_corpus(folder: str | Path) -> list[str]:
     root = Path(folder)
     try:
         content = read_file(root / "corpus.json")
-        facts = Facts.model_validate(parse_json(content))
+        facts = read_facts(content)
     except OSError as error:
         return [f"corpus.json: must be there, got {error.strerror}; is {root} a corpus of ganaug's?"]
     except ValueError as error:  # pydantic's is one, too
         return [f"corpus.json: the file must be as it was written, got {_fault(error)}"]
     altered = [] if is_sealed(content) else ["corpus.json: altered"]
-    there = dict(_walk(root, set(facts.directories)))
+    there = dict(_walk(root, set(facts.directories) if facts.classes else None))
     contradictions = _name_deviations(facts) or _number_deviations(facts, there)
     if contradictions:
         return [*altered, *contradictions]
-    expected = _expected(facts)
-    lines, manifest = _read_manifest(root, facts, expected)
+    lines, manifest = _read_manifest(root, facts)
     return [
         *altered,
         *_card_deviations(root, facts),
         *manifest,
-        *_file_deviations(there, facts, expected),
+        *_file_deviations(there, facts, lines),
         *_image_deviations(root, there, facts, lines),
     ]
 
@@ -94,7 +84,7 @@ def _fault(error: ValueError) -> str:
 
 def _name_deviations(facts: Facts) -> list[str]:
     """corpus.json against itself; where it contradicts itself, nothing else can be judged."""
-    k = len(facts.classes)
+    k = len(facts.classes) or 1
     wanted: dict[str, Any] = {
         "directories": directory_names(facts.classes),
         "class_to_idx": {name: label for label, name in enumerate(facts.classes)},
@@ -125,20 +115,10 @@ def _card_deviations(root: Path, facts: Facts) -> list[str]:
     return [] if hashlib.sha256(card).hexdigest() == facts.card_sha256 else ["README.md: altered"]
 
 
-def _expected(facts: Facts) -> dict[str, Line]:
-    """The manifest as corpus.json implies it, but for the sums: file -> line."""
-    known = facts.model_dump()
-    return {
-        file: Line.of(known, label, index, file) for label, index, file in file_names(facts.counts, facts.directories)
-    }
-
-
-def _read_manifest(root: Path, facts: Facts, expected: dict[str, Line]) -> tuple[dict[str, Line], list[str]]:
+def _read_manifest(root: Path, facts: Facts) -> tuple[dict[str, Line], list[str]]:
     """(file -> the line as it should be, with the sums that the manifest tells; deviations)."""
-    names = zip(facts.counts, facts.classes, facts.directories, strict=True)
-    size = sum(n * (LINE + len(json.dumps(name + directory))) for n, name, directory in names)
     try:
-        content = read_file(root / "manifest.jsonl", size + SLACK)
+        content = read_file(root / "manifest.jsonl", facts.manifest_bytes + SLACK)
     except OSError as error:
         return {}, [f"manifest.jsonl: must be there, got {error.strerror}"]
     lines: dict[str, Line] = {}
@@ -146,7 +126,7 @@ def _read_manifest(root: Path, facts: Facts, expected: dict[str, Line]) -> tuple
     different: dict[tuple[str, Any, Any], list[int]] = defaultdict(list)  # (field, expected, got) -> line numbers
     for number, text in enumerate(content.splitlines(), start=1):
         row = _parse(text)
-        line = expected.get(str(row.get("file")))
+        line = facts.line(number, row)
         if line is None or line.file in lines:
             what = "a second line of" if line else "no line of this corpus:"
             found.append(
@@ -158,7 +138,7 @@ def _read_manifest(root: Path, facts: Facts, expected: dict[str, Line]) -> tuple
             if row.get(key) != value:
                 different[key, value, reprlib.repr(row.get(key))].append(number)
     found += [_difference(*what, numbers) for what, numbers in different.items()]
-    found += [f"manifest.jsonl: must have a line for {file}, got none" for file in expected if file not in lines]
+    found += facts.missing(lines)
     if not found and hashlib.sha256(content).hexdigest() != facts.manifest_sha256:
         found.append("manifest.jsonl: must have the sha256 that corpus.json names, got another: it was edited")
     return lines, found
@@ -178,32 +158,34 @@ def _difference(key: str, value: Any, got: str, numbers: list[int]) -> str:
     return f"manifest.jsonl {where}: {key} must be {value!r} as corpus.json implies, got {got}"
 
 
-def _file_deviations(there: dict[str, str], facts: Facts, expected: dict[str, Line]) -> Iterator[str]:
+def _file_deviations(there: dict[str, str], facts: Facts, lines: dict[str, Line]) -> Iterator[str]:
     """Missing and surplus files and directories, and the classes whose number of images is off."""
-    gone = {directory for directory in facts.directories if directory not in there}
-    yield from (
-        f"{directory}/: must be there, got no such folder" for directory in facts.directories if directory in gone
-    )
-    for file in expected:
+    files, folders = facts.files(lines), facts.folders(lines)
+    gone = {folder for folder in folders if folder not in there}
+    yield from (f"{folder}/: must be there, got no such folder" for folder in folders if folder in gone)
+    for file in files:
         if there.get(file) != "file" and file.split("/")[0] not in gone:
             yield f"{file}: must be there, got no such file"
-    known = {*BESIDE, *expected, *facts.directories}
+    known = {*BESIDE, *files, *folders}
     surplus = [
         f"{file}: must not be there, got a {kind} without a line" for file, kind in there.items() if file not in known
     ]
     yield from surplus
+    if not facts.classes:
+        return
     per_directory = Counter(file.split("/")[0] for file in there if "/" in file)
     for name, directory, n in zip(facts.classes, facts.directories, facts.counts, strict=True):
         if per_directory[directory] != n:
             yield f"class {name!r}: must have {n} images, got {per_directory[directory]} files in {directory}/"
 
 
-def _walk(root: Path, directories: set[str]) -> Iterator[tuple[str, str]]:
-    """(path relative to `root`, "file" or "folder") of what lies in it and in those of its directories."""
-    for entry in _entries(root):
-        yield entry.name, _kind(entry)
-        if entry.name in directories and entry.is_dir():
-            yield from ((f"{entry.name}/{inner.name}", _kind(inner)) for inner in _entries(entry))
+def _walk(root: Path, directories: Collection[str] | None, below: str = "") -> Iterator[tuple[str, str]]:
+    """(path relative to `root`, "file" or "folder") of what lies in it and in those of its directories; None: all."""
+    for entry in _entries(root / below):
+        name = below + entry.name
+        yield name, _kind(entry)
+        if entry.is_dir() and (name in directories if directories is not None else not entry.is_symlink()):
+            yield from _walk(root, directories, f"{name}/")
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -231,14 +213,16 @@ def _image_deviations(root: Path, there: dict[str, str], facts: Facts, lines: di
             yield f"{line.file}: bytes differ from the manifest (pixels equal)"
 
 
-def _sums(path: Path, shape: tuple[int, int, int]) -> tuple[str, str, str]:
+def _sums(path: Path, shape: Shape) -> tuple[str, str, str]:
     """(sha256 of the bytes, sha256 of the pixels, ""), or ("", "", why they cannot be had)."""
+    channels, height, width = shape
+    most = channels * height * width if height and width else channels * MAX_PIXELS
     try:
-        content = read_file(path, 2 * math.prod(shape) + SLACK)
+        content = read_file(path, 2 * most + SLACK)
         with reading(Picture(path.name, content)) as image:
-            if (image.height, image.width) != shape[1:]:
-                return "", "", f"must be {shape[1]} x {shape[2]} px, got {image.height} x {image.width}"
-            pixels = from_pil(convert(upright(image), shape[0]))
+            if height and width and (image.height, image.width) != (height, width):
+                return "", "", f"must be {height} x {width} px, got {image.height} x {image.width}"
+            pixels = from_pil(convert(upright(image), channels))
         return hashlib.sha256(content).hexdigest(), pixel_sha256(pixels), ""
     except PictureError as error:
         return "", "", error.problem

@@ -30,7 +30,7 @@ def directory_names(classes: Sequence[str]) -> list[str]:
         ['0_T_shirt_top', '1_Dress', '2_testclass']
     """
     names = list(classes)
-    if all(map(_is_safe, names)) and len(set(map(_folded, names))) == len(names) and _are_sorted(names):
+    if all(map(_is_safe, names)) and len(set(map(folded, names))) == len(names) and _are_sorted(names):
         return names
     width = len(str(len(names) - 1))
     return [f"{label:0{width}}_{_slug(name)}" for label, name in enumerate(names)]
@@ -50,9 +50,9 @@ def _is_safe(name: str) -> bool:
         and name.isprintable()  # neither control characters nor halves of surrogate pairs
         and not FORBIDDEN & set(name)
         and 0 < len(_apart(name).encode()) <= LONGEST
-        and _folded(name).split(".")[0].rstrip() not in RESERVED
+        and folded(name).split(".")[0].rstrip() not in RESERVED
         and not name.startswith(IGNORED)
-        and not SPLIT_WORDS & set(re.split(SEPARATORS, _folded(name)))
+        and not SPLIT_WORDS & set(re.split(SEPARATORS, folded(name)))
     )
 
 
@@ -62,7 +62,7 @@ def _are_sorted(names: list[str]) -> bool:
     return all(forms == sorted(forms) for forms in (names, joined, apart))
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """What a file system may take for equal is equal."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 

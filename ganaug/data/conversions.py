@@ -22,16 +22,20 @@ TRAITS: dict[str, Callable[[Facts], bool]] = {
 
 
 def say_conversions(
-    source: str, names: Sequence[str], facts: Sequence[Facts], size: tuple[int, int], channels: int
+    source: str, names: Sequence[str], facts: Sequence[Facts], size: tuple[int, int] | None, channels: int
 ) -> None:
-    """Log what decoding to `size` = (height, width) and `channels` does to the pictures that need it."""
+    """Log what decoding to `channels`, and to `size` = (height, width) if there is one, does to the pictures."""
     headers = [fact.header for fact in facts]
 
     def which(trait: str) -> list[bool]:
         return [TRAITS[trait](fact) for fact in facts]
 
     for level, concerned, what in (
-        (logging.INFO, [h.size != size for h in headers], f"are cropped and resized to {size[0]} x {size[1]}"),
+        (
+            logging.INFO,
+            [bool(size) and h.size != size for h in headers],
+            f"are cropped and resized to {' x '.join(map(str, size or ()))}",
+        ),
         (logging.INFO, [h.channels != channels for h in headers], f"are converted to {channels} channel(s)"),
         (logging.INFO, which("more than 8 bits"), "have more than 8 bits a channel and are scaled to 8"),
         (logging.WARNING, which("dark for 16 bits"), "use less than an eighth of 16 bits and come out nearly black"),
@@ -42,8 +46,9 @@ def say_conversions(
     ):
         if any(concerned):
             log.log(level, "%s: %d of %d images %s", source, sum(concerned), len(facts), what)
-    _say_upsampled(source, facts, size)
-    _say_strips(source, names, facts, size)
+    if size:
+        _say_upsampled(source, facts, size)
+        _say_strips(source, names, facts, size)
 
 
 def _say_upsampled(source: str, facts: Sequence[Facts], size: tuple[int, int]) -> None:

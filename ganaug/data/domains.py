@@ -7,10 +7,11 @@ from pathlib import Path
 from ganaug.data.folder import has_class_folders
 from ganaug.data.hub import HUB, hub_has_classes
 from ganaug.data.labeled import LabeledImages
+from ganaug.data.listing import Listing
 from ganaug.data.npz import npz_has_labels
-from ganaug.data.sources import DIGITS, is_npz, load, scaled, wanted_size
+from ganaug.data.sources import DIGITS, as_listing, is_npz, list_pictures, load, scaled, wanted_size
 from ganaug.data.splits import listed
-from ganaug.data.unlabeled import UnlabeledImages, load_unlabeled, resized, without_labels
+from ganaug.data.unlabeled import UnlabeledImages, list_unlabeled, load_unlabeled, resized, without_labels
 from ganaug.data.vision import VISION
 from ganaug.errors import DataError
 from ganaug.images import matched, pixel_sha256
@@ -67,6 +68,19 @@ def load_domain(
         return resized(source, size or source.shape[1:], channels)
     read = load if has_classes(source) else load_unlabeled
     return read(source, resolution=resolution, channels=channels, skip_bad=skip_bad)
+
+
+def list_domain(source: Source) -> Listing:
+    """What `load_domain` would decode: pictures in their own sizes and modes, with classes where there are some.
+
+    Raises:
+        DataError: As for `load_domain`, but for what only decoding can find.
+    """
+    if isinstance(source, LabeledImages):
+        return as_listing(source)
+    if isinstance(source, UnlabeledImages) or not has_classes(source):
+        return list_unlabeled(source)
+    return list_pictures(source)
 
 
 def has_classes(source: str | Path) -> bool:

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ganaug.data.labeled import LabeledImages, require_images
 from ganaug.data.memory import allocate
 from ganaug.data.scan import Facts, each, scan
 from ganaug.errors import DataError
-from ganaug.images import Picture, read_image
+from ganaug.images import SUFFIXES, Picture, read_image
 
 log = logging.getLogger("ganaug")
 NAMED = 3  # bad files in a sentence
@@ -131,7 +132,7 @@ def decode_pictures(
     if not facts:
         raise DataError(f"{listing.source}: must have an image, got none; add some")
     size = size or _common_size(listing, facts)
-    channels = channels or _usual_channels(facts)
+    channels = channels or usual_channels(facts)
     say_conversions(listing.source, listing.names, facts, size, channels)
     return listing, torch.from_numpy(_decode(listing, size, channels))
 
@@ -145,17 +146,35 @@ def usable(listing: Listing, facts: list[Facts], skip_bad: bool) -> tuple[Listin
     bad = [i for i, fact in enumerate(facts) if fact.problem]
     if not bad:
         return listing, facts
-    sentences = [f"{listing.pictures[i].name}: {facts[i].problem}" for i in bad[:LOGGED]]
     few = len(bad) * 100 <= len(facts) * MAX_BAD
-    if len(bad) > NAMED:
-        for sentence in sentences:
-            log.log(logging.INFO if few and skip_bad else logging.WARNING, "%s", sentence)
+    sentences = _problems(listing, facts, bad, logging.INFO if few and skip_bad else logging.WARNING)
     if not (few and skip_bad):
         raise DataError(_refusal(listing, sentences, len(bad), few, skip_bad))
     names = ", ".join(first_few([listing.names[i] for i in bad[:NAMED]], len(bad)))
     log.warning("%s: %d of %d images cannot be used and are left out: %s", listing.source, len(bad), len(facts), names)
     good = sorted(set(range(len(facts))) - set(bad))
     return listing.subset(good), [facts[i] for i in good]
+
+
+def require_usable(listing: Listing, facts: list[Facts]) -> None:
+    """Refuse a set of which a picture cannot be used, where none may be skipped.
+
+    Raises:
+        DataError: The pictures are named.
+    """
+    bad = [i for i, fact in enumerate(facts) if fact.problem]
+    if bad:
+        sentences = _problems(listing, facts, bad, logging.WARNING)
+        raise DataError(_refusal(listing, sentences, len(bad), few=False, skip_bad=False))
+
+
+def _problems(listing: Listing, facts: list[Facts], bad: list[int], level: int) -> list[str]:
+    """What is wrong with the first of them, logged where it is more than a sentence will hold."""
+    sentences = [f"{listing.pictures[i].name}: {facts[i].problem}" for i in bad[:LOGGED]]
+    if len(bad) > NAMED:
+        for sentence in sentences:
+            log.log(level, "%s", sentence)
+    return sentences
 
 
 def _refusal(listing: Listing, sentences: list[str], count: int, few: bool, skip_bad: bool) -> str:
@@ -192,9 +211,19 @@ def _common_size(listing: Listing, facts: list[Facts]) -> tuple[int, int]:
     return every[0]
 
 
-def _usual_channels(facts: list[Facts]) -> int:
+def usual_channels(facts: list[Facts]) -> int:
     """Gray or colour, as most files are; transparency is composited unless four channels are asked for."""
     return Counter(min(fact.header.channels, 3) for fact in facts).most_common(1)[0][0]
+
+
+def without_ending(name: str) -> str:
+    """A picture's name without the suffix of an image; other names as they are.
+
+    >>> without_ending("ant/1.v2.png"), without_ending("row 7"), without_ending("2.5")
+    ('ant/1.v2', 'row 7', '2.5')
+    """
+    path = PurePosixPath(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else name
 
 
 def _decode(listing: Listing, size: tuple[int, int], channels: int) -> np.ndarray:

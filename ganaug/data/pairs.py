@@ -3,20 +3,19 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import torch
 from PIL import Image
 
-from ganaug.data.domains import Domains, Images, Source, has_classes, judged
+from ganaug.data.domains import Domains, Images, Source, judged, list_domain
 from ganaug.data.labeled import LabeledImages
-from ganaug.data.listing import Listing, decode_pictures, first_few, usable
+from ganaug.data.listing import Listing, decode_pictures, first_few, usable, without_ending
 from ganaug.data.scan import Facts, scan
-from ganaug.data.sources import as_listing, list_pictures, wanted_size
-from ganaug.data.unlabeled import UnlabeledImages, list_unlabeled
+from ganaug.data.sources import wanted_size
+from ganaug.data.unlabeled import UnlabeledImages
 from ganaug.errors import DataError
-from ganaug.images import MIN_SIDE, SUFFIXES, Picture, reading, upright
+from ganaug.images import MIN_SIDE, Picture, reading, upright
 
 Sides = Literal["left-right", "right-left"]
 SIDES = ("left-right", "right-left")  # which half is A, which B
@@ -52,7 +51,7 @@ def load_pairs(
     if sides not in SIDES:
         raise DataError(f"sides must be {' or '.join(SIDES)}, got {sides!r}; it says which half is A, and which is B")
     (left, left_facts), (right, right_facts) = (
-        _halves(_listing(a), sides, skip_bad) if b is None else _matched(_listing(a), _listing(b), skip_bad)
+        _halves(list_domain(a), sides, skip_bad) if b is None else _matched(list_domain(a), list_domain(b), skip_bad)
     )
     first, second = _decoded(left, size, left_facts), _decoded(right, size, right_facts)
     order = sorted(range(len(first)), key=lambda i: (first.hashes[i], first.names[i]))
@@ -60,15 +59,6 @@ def load_pairs(
 
 
 Side = tuple[Listing, list[Facts]]
-
-
-def _listing(source: Source) -> Listing:
-    """The pictures, with labels where there are some."""
-    if isinstance(source, LabeledImages):
-        return as_listing(source)
-    if isinstance(source, UnlabeledImages) or not has_classes(source):
-        return list_unlabeled(source)
-    return list_pictures(source)
 
 
 def _decoded(listing: Listing, size: tuple[int, int] | None, facts: list[Facts]) -> Images:
@@ -121,7 +111,7 @@ def _by_name(listing: Listing) -> dict[str, int]:
     Raises:
         DataError: Two images have it.
     """
-    names = [_stem(name) for name in listing.names]
+    names = [without_ending(name) for name in listing.names]
     _require_none(
         [f"{name}.*" for name, n in Counter(names).items() if n > 1],
         f"{listing.source}: names of pairs must differ in more than their endings",
@@ -129,11 +119,6 @@ def _by_name(listing: Listing) -> dict[str, int]:
         "rename or remove one of each",
     )
     return {name: i for i, name in enumerate(names)}
-
-
-def _stem(name: str) -> str:
-    path = PurePosixPath(name)
-    return str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else name
 
 
 def _halves(listing: Listing, sides: Sides, skip_bad: bool) -> tuple[Side, Side]:
