@@ -4,14 +4,11 @@ On disk a pool is `<key>.npy`, uint8 [N, C, H, W] class by class, beside `<key>.
 is a sha256 of (generator, images per class, seed, epoch): the same request finds the same file.
 """
 
-import contextlib
 import hashlib
-import io
 import json
 import logging
 import math
 import operator
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ganaug.errors import ModelError
-from ganaug.files import lock, open_file, parse_json, read_file, replace_file, replacing
+from ganaug.files import parse_json, read_file, replace_file
+from ganaug.synthesis.npy import AGAIN, map_pixels, write_pixels
 from ganaug.synthesis.origin import Origin
 from ganaug.synthesis.rendering import render, require_counts
-from ganaug.synthesis.shelf import make_room, mark_opened, shelf, sole_builder
+from ganaug.synthesis.shelf import found_or_built, make_room, mark_opened, shelf
 
 if TYPE_CHECKING:
     from ganaug.synthesis.synthesizer import Synthesizer
 
 log = logging.getLogger("ganaug")
 SCHEMA = 2
-AGAIN = "make the dataset or transform again, and it is rendered anew"
 
 
 class Pool:
@@ -62,7 +59,7 @@ class Pool:
         said = _read_description(self.path)
         self.model, self.classes, self.shape = said["model"], said["classes"], tuple(said["shape"])
         self.counts, self.seed, self.epoch = said["counts"], said["seed"], said["epoch"]
-        self.images = _map_pixels(self.path, (sum(self.counts), *self.shape))
+        self.images = map_pixels(self.path, (sum(self.counts), *self.shape))
         self.offsets = [0, *np.cumsum(self.counts).tolist()]
         mark_opened(self.path)
 
@@ -84,13 +81,7 @@ class Pool:
         """
         counts, seed, epoch = require_counts(synth, counts), operator.index(seed), operator.index(epoch)
         path = _path(synth.hash, counts, seed, epoch)
-        with contextlib.suppress(ModelError):
-            return cls(path)
-        with sole_builder(path):
-            found = _opened(path)  # rendered by another process meanwhile
-            if found is None:
-                _write(path, synth, counts, seed, epoch)
-            return cls(path) if found is None else found
+        return found_or_built(path, cls, lambda: _write(path, synth, counts, seed, epoch))
 
     def at(self, epoch: int) -> "Pool":
         """The pool of the same request at another epoch, once it was built."""
@@ -133,15 +124,6 @@ def _key(model: str, counts: list[int], seed: int, epoch: int) -> str:
     return hashlib.sha256(json.dumps([SCHEMA, model, counts, seed, epoch]).encode()).hexdigest()
 
 
-def _opened(path: Path) -> Pool | None:
-    try:
-        return Pool(path)
-    except ModelError as error:
-        if path.exists():
-            log.warning("%s; it is rendered again", error)
-        return None
-
-
 def _write(path: Path, synth: "Synthesizer", counts: list[int], seed: int, epoch: int) -> None:
     """Each file is replaced whole, the pixels last."""
     description = {
@@ -155,25 +137,10 @@ def _write(path: Path, synth: "Synthesizer", counts: list[int], seed: int, epoch
     }
     size = sum(counts) * math.prod(synth.shape)
     log.info("%d synthetic images (%.3g MB) are rendered into %s", sum(counts), size / 1e6, path)
-    make_room(size)
+    make_room(size, 'ask for fewer images of a class, take serving="worker"')
     replace_file(path.with_suffix(".json"), json.dumps(description).encode() + b"\n")
-    with replacing(path) as temporary:
-        _write_pixels(temporary, synth, counts, seed, epoch)
-
-
-def _write_pixels(path: Path, synth: "Synthesizer", counts: list[int], seed: int, epoch: int) -> None:
-    """Ordinary writes: a full disk is then an error, where writing through a memory map would be a fatal signal."""
-    with path.open("wb") as file:
-        file.write(_header((sum(counts), *synth.shape)))
-        for _, images in render(synth, counts, seed, epoch=epoch):
-            file.write(np.ascontiguousarray(images).data)
-
-
-def _header(shape: tuple[int, ...]) -> bytes:
-    """What stands before the pixels in a `.npy` file."""
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
-    return buffer.getvalue()
+    chunks = (images for _, images in render(synth, counts, seed, epoch=epoch))
+    write_pixels(path, (sum(counts), *synth.shape), chunks)
 
 
 def _read_description(path: Path) -> dict[str, Any]:
@@ -189,22 +156,3 @@ def _read_description(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         fact = f"no description beside it ({type(error).__name__})"
     raise ModelError(f"{path}: must be a pool of ganaug's, got {fact}; {AGAIN}")
-
-
-def _map_pixels(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """The pixels, of which only the header is read: it must be the one that `shape` has, and the size, too.
-
-    The lock lasts as long as the map, so that nobody clears the pool away.
-    """
-    try:
-        header = _header(shape)
-        with open_file(path) as file:
-            whole = file.read(len(header)) == header and file.seek(0, io.SEEK_END) == len(header) + math.prod(shape)
-            if whole:
-                lock(file, shared=True)
-                whole = os.path.samestat(os.fstat(file.fileno()), path.stat())  # it may just have made way
-            if whole:
-                return np.asarray(np.memmap(file, np.uint8, "r", offset=len(header), shape=shape))  # rows are cheaper
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: must be a whole pool, got {error}; {AGAIN}") from error
-    raise ModelError(f"{path}: must hold uint8 {list(shape)} and no more, got another file; {AGAIN}")

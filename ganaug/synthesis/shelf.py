@@ -1,18 +1,21 @@
 """The folder of the pools, and the room they may take."""
 
+import contextlib
 import logging
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from ganaug.errors import DataError
+from ganaug.errors import DataError, ModelError
 from ganaug.files import cache_folder, lock, make_folder, naming_full_disk, remove_leftovers, require_room
 
 log = logging.getLogger("ganaug")
 BUDGET = "GANAUG_POOL_GB"
 USUAL = 10.0  # GB of 10^9 bytes
+P = TypeVar("P")
 
 
 def shelf() -> Path:
@@ -22,10 +25,28 @@ def shelf() -> Path:
     return folder
 
 
-def make_room(size: int) -> None:
+def found_or_built(path: Path, opened: Callable[[Path], P], build: Callable[[], None]) -> P:
+    """The pool at `path`, built first where it is missing or damaged: by one process, while others wait for it."""
+    with contextlib.suppress(ModelError):
+        return opened(path)
+    with sole_builder(path):
+        try:
+            return opened(path)  # built by another process meanwhile
+        except ModelError as error:
+            if path.exists():
+                log.warning("%s; it is rendered again", error)
+        build()
+        return opened(path)
+
+
+def make_room(size: int, instead: str) -> None:
     """Keep all pools within $GANAUG_POOL_GB (10 where it is not set): the ones not opened for longest make way.
 
     A pool that any process has open stays.
+
+    Args:
+        size: Bytes of the pool that is to come.
+        instead: What its user can do where that is too much.
 
     Raises:
         DataError: `size` bytes alone are more than that, or the variable is no size.
@@ -34,8 +55,7 @@ def make_room(size: int) -> None:
     budget = _budget()
     if size > budget:
         raise DataError(
-            f"a pool must fit into {budget / 1e9:g} GB, got {size / 1e9:.3g} GB; ask for fewer images of a class, "
-            f'take serving="worker", or set {BUDGET}'
+            f"a pool must fit into {budget / 1e9:g} GB, got {size / 1e9:.3g} GB; {instead}, or set {BUDGET}"
         )
     folder = shelf()
     remove_leftovers(folder)

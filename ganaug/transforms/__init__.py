@@ -1,4 +1,4 @@
-"""Synthetic images in augmentation pipelines: `ganaug.transforms.albumentations` and `ganaug.transforms.torchvision`.
+"""Our images in augmentation pipelines: `ganaug.transforms.albumentations` and `ganaug.transforms.torchvision`.
 
 Each of the two imports its library, when it is first asked for.
 """

@@ -1,7 +1,7 @@
-"""Synthetic images in albumentations pipelines: in place of an image, or mixed with it.
+"""Synthetic images in albumentations pipelines, in place of an image or mixed with it, and translated images.
 
-Importing this module registers the transforms, so that `albumentations.load` finds them under "ganaug.SyntheticReplace"
-and "ganaug.SyntheticMix".
+Importing this module registers the transforms, so that `albumentations.load` finds them under
+"ganaug.SyntheticReplace", "ganaug.SyntheticMix" and "ganaug.DomainTranslate".
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganaug.transforms.arrays import stacked
+from ganaug.transforms.domain_albumentations import DomainTranslate as DomainTranslate
 from ganaug.transforms.labels import alike, is_soft, number, one_hot, weights
 from ganaug.transforms.mixing import Box, blend, blend_label, cut_box, paste, share_left
 from ganaug.transforms.partners import Labels, Method, Pick, require_alpha, require_options, soft_length
@@ -83,7 +85,7 @@ class SyntheticReplace(Synthetic):
         return self.partner(picks[0], img)
 
     def apply_to_images(self, images: Any, picks: list[Pick], **params: Any) -> Any:
-        return _stacked([self.partner(pick, image) for pick, image in zip(picks, images, strict=True)], images)
+        return stacked([self.partner(pick, image) for pick, image in zip(picks, images, strict=True)], images)
 
     def apply_with_params(self, params: dict[str, Any], *args: Any, **data: Any) -> dict[str, Any]:
         result = super().apply_with_params(params, *args, **data)
@@ -198,7 +200,7 @@ class SyntheticMix(Synthetic):
         self, images: Any, picks: list[Pick], shares: list[float], boxes: list[Box | None], **params: Any
     ) -> Any:
         each = zip(images, picks, shares, boxes, strict=True)
-        return _stacked([self._mixed(*one) for one in each], images)
+        return stacked([self._mixed(*one) for one in each], images)
 
     def apply_with_params(self, params: dict[str, Any], *args: Any, **data: Any) -> dict[str, Any]:
         return self._told(super().apply_with_params(params, *args, **data), params["picks"], params["shares"])
@@ -233,7 +235,3 @@ class SyntheticMix(Synthetic):
         own = one_hot(number(label, self.partners.classes, length), length) if given is None else given
         mixed = own if pick is None else blend_label(own, pick[0], share)
         return torch.from_numpy(mixed).to(label.device) if isinstance(label, torch.Tensor) else mixed
-
-
-def _stacked(images: list[np.ndarray], like: Any) -> Any:
-    return np.stack(images) if isinstance(like, np.ndarray) else images

@@ -7,15 +7,14 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import get_worker_info
 
-from ganaug.errors import DataError, ModelError
-from ganaug.synthesis.live import ENDLESS
+from ganaug.errors import DataError
+from ganaug.synthesis.live import ENDLESS, OF_GENERATORS
 from ganaug.synthesis.origin import Origin
 from ganaug.synthesis.plan import correspondence, require_per_class
 from ganaug.synthesis.pool import Pool
 from ganaug.synthesis.source import Serving, open_source, opened
-from ganaug.synthesis.synthesizer import Synthesizer
+from ganaug.transforms.models import device_for, require_model
 
 log = logging.getLogger("ganaug")
 Labels = Literal["keep", "draw"]
@@ -50,8 +49,8 @@ class Partners:
         allowed: tuple[Serving, ...] = ("pool", "worker"),
     ):
         require_per_class(per_class)
-        synth = _opened(source, serving)
-        _require_model(synth, sha256)
+        synth = opened(source, device_for(serving))
+        require_model(synth, sha256, OF_GENERATORS)
         self.folder = None if synth.folder is None else str(synth.folder)
         self.model, self.shape = synth.hash, tuple(synth.shape)
         self.classes, self.named = list(classes or synth.classes), bool(classes)
@@ -115,6 +114,16 @@ def require_alpha(alpha: float) -> None:
         raise DataError(f"alpha must be a finite number above 0, got {alpha!r}; 1 draws all shares alike")
 
 
+def require_probability(p: float) -> None:
+    """Refuse what is no probability.
+
+    Raises:
+        DataError: Names it.
+    """
+    if not 0 <= p <= 1:
+        raise DataError(f"p must lie in [0, 1], got {p!r}; it is the probability of each image")
+
+
 def soft_length(num_classes: int | None, partners: Partners, given: int | None = None, named: bool = False) -> int:
     """The length of soft labels: as the user says, as they have it already, or by the names of the classes.
 
@@ -140,19 +149,6 @@ def soft_length(num_classes: int | None, partners: Partners, given: int | None =
             f"partners come from, got {given or length}; name your own classes in label order with `classes`"
         )
     return length
-
-
-def _opened(source: Any, serving: str) -> Any:
-    """The generator: on the CPU for loader workers and within them."""
-    return opened(source, "cpu" if serving == "worker" or get_worker_info() is not None else "auto")
-
-
-def _require_model(synth: Synthesizer, sha256: str | None) -> None:
-    if sha256 not in (None, synth.hash):
-        raise ModelError(
-            f"{synth.folder} must hold the generator {sha256[:12]}, got {synth.hash[:12]}; "
-            "point `source` to the right one, or leave sha256 out to take this one"
-        )
 
 
 def _require_distinct(classes: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Synthetic images in the form of the images they join: size, channels, dtype, axes."""
+"""Images in the form of others, whose place they take: size, channels, dtype, axes."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ LUMA = torch.tensor([0.299, 0.587, 0.114])  # of red, green and blue: ITU-R BT.6
 
 
 def require_image(image: Any, channels: int, dims: tuple[int, ...], name: str) -> None:
-    """Refuse what no synthetic image can be matched to; `image` is an array or tensor.
+    """Refuse what no other image can be matched to; `image` is an array or tensor.
 
     Raises:
         DataError: Its number of dimensions, channels, dtype or range of values is another; `name` is the transform's.
@@ -45,8 +45,55 @@ def matched_batch(pixels: Tensor, images: Tensor) -> Tensor:
     """
     channels, *size = images.shape[-3:]
     pixels = _resized(pixels.to(images.device), size) if list(pixels.shape[-2:]) != size else pixels.to(images.device)
-    pixels = _recoloured(pixels, channels)
-    return pixels if images.dtype == torch.uint8 else (pixels.float() / 255).to(images.dtype)
+    return from_bytes(recoloured(pixels, channels), images.dtype)
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """uint8 or floats in [0, 1] to uint8, rounded.
+
+    Example:
+        >>> to_bytes(torch.tensor([0.0, 0.2, 1.0])).tolist()
+        [0, 51, 255]
+    """
+    return images if images.dtype == torch.uint8 else (images.float().clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def from_bytes(pixels: Tensor, dtype: torch.dtype) -> Tensor:
+    """uint8 to uint8, or to floats in [0, 1]."""
+    return pixels if dtype == torch.uint8 else (pixels.float() / 255).to(dtype)
+
+
+def recoloured(images: Tensor, channels: int) -> Tensor:
+    """uint8 or floats in [0, 1], [N, C, H, W], to 1, 3 or 4 channels, as PIL converts between L, RGB and RGBA.
+
+    Alpha is dropped or full; images of so many channels are returned as they are.
+
+    Example:
+        >>> recoloured(torch.tensor([[[[0.25]]]]), 3).flatten().tolist()
+        [0.25, 0.25, 0.25]
+    """
+    if images.shape[1] == channels:
+        return images
+    whole, colours = images.dtype == torch.uint8, images[:, :3]
+    if channels == 1:
+        gray = torch.einsum("nchw,c->nhw", colours.float(), LUMA.to(colours.device))[:, None]
+        return (gray.round() if whole else gray).to(images.dtype)
+    colours = colours.expand(-1, 3, -1, -1)
+    return colours if channels == 3 else torch.cat([colours, torch.full_like(colours[:, :1], 255 if whole else 1)], 1)
+
+
+def take(batch: Tensor, chosen: Tensor) -> Tensor:
+    """The rows that are chosen, bool [N], without a copy where all are."""
+    return batch if bool(chosen.all()) else batch[chosen.to(batch.device)]
+
+
+def put(batch: Tensor, chosen: Tensor, rows: Tensor) -> Tensor:
+    """A batch with other rows where they are chosen, bool [N]."""
+    if bool(chosen.all()):
+        return rows
+    batch = batch.clone()
+    batch[chosen.to(batch.device)] = rows
+    return batch
 
 
 def _resized(pixels: Tensor, size: list[int]) -> Tensor:
@@ -55,14 +102,3 @@ def _resized(pixels: Tensor, size: list[int]) -> Tensor:
     (height, width), (tall, wide) = pixels.shape[-2:], size
     crop = [min(height, max(1, round(width * tall / wide))), min(width, max(1, round(height * wide / tall)))]
     return functional.resize(functional.center_crop(pixels, crop), size, InterpolationMode.BICUBIC, antialias=True)
-
-
-def _recoloured(pixels: Tensor, channels: int) -> Tensor:
-    """To 1, 3 or 4 channels, as PIL converts between L, RGB and RGBA: alpha is dropped or full."""
-    if pixels.shape[1] == channels:
-        return pixels
-    colours = pixels[:, :3]
-    if channels == 1:
-        return torch.einsum("nchw,c->nhw", colours.float(), LUMA.to(colours.device))[:, None].round().to(torch.uint8)
-    colours = colours.expand(-1, 3, -1, -1)
-    return colours if channels == 3 else torch.cat([colours, torch.full_like(colours[:, :1], 255)], 1)

@@ -27,11 +27,47 @@ class _Place:
     at: int
 
 
-class Sample:
-    """A sample or batch taken apart; what is neither its image nor its label stays as it is.
+class Pictured:
+    """A sample or batch taken apart into its image and the rest, which stays as it is.
 
     Attributes:
         images: [N, C, H, W], uint8 or floats in [0, 1]; one where it is a single sample.
+
+    Args:
+        inputs: Any structure of lists, tuples and dicts that holds one image or batch of images.
+        name: Of the transform, for messages.
+
+    Raises:
+        DataError: The image is not found, or cannot be used.
+    """
+
+    def __init__(self, inputs: Any, name: str):
+        self._name = name
+        self._leaves, self._spec = tree_flatten(inputs)
+        self._image_at = place_of_image(self._leaves, name, may_be_image)
+        self._image = self._leaves[self._image_at]
+        image = as_tensor(self._image)
+        self._alone = image.ndim == 3
+        require_image(image, image.shape[-3], (3, 4), name)
+        self.images = image[None] if self._alone else image
+
+    def with_images(self, images: Tensor) -> Any:
+        """The sample with these in the place of its own, [N, C, H, W]."""
+        return self._with({self._image_at: self._image_like(images[0] if self._alone else images)})
+
+    def _with(self, others: dict[int, Any]) -> Any:
+        return tree_unflatten([others.get(at, leaf) for at, leaf in enumerate(self._leaves)], self._spec)
+
+    def _image_like(self, image: Tensor) -> Any:
+        if isinstance(self._image, Image.Image):
+            return functional.to_pil_image(image)
+        return tv_tensors.Image(image) if isinstance(self._image, tv_tensors.Image) else image
+
+
+class Sample(Pictured):
+    """A sample or batch with its label taken out, too.
+
+    Attributes:
         labels: int64 [N] or float32 [N, K], where they were given.
 
     Args:
@@ -44,24 +80,16 @@ class Sample:
     """
 
     def __init__(self, inputs: Any, labels_getter: Callable[[Any], Any] | str, name: str):
-        self._name = name
-        self._leaves, self._spec = tree_flatten(inputs)
+        super().__init__(inputs, name)
         self._require_no_geometry()
         self._label_at = self._place_of_label(inputs, labels_getter)
-        self._image_at = self._place_of_image()
-        self._image, self._label = self._leaves[self._image_at], self._leaves[self._label_at]
-        image = _tensor(self._image)
-        self._alone = image.ndim == 3
-        require_image(image, image.shape[-3] if image.ndim > 2 else 0, (3, 4), name)
-        self.images = image[None] if self._alone else image
+        self._label = self._leaves[self._label_at]
         self.labels = self._read_labels()
 
     def rebuilt(self, images: Tensor, labels: Tensor) -> Any:
         """The sample with these in the place of its own: [N, C, H, W], and int64 [N] or float32 [N, K]."""
-        leaves = [*self._leaves]
-        leaves[self._image_at] = self._image_like(images[0] if self._alone else images)
-        leaves[self._label_at] = self._label_like(labels[0] if self._alone else labels)
-        return tree_unflatten(leaves, self._spec)
+        image, label = (images[0], labels[0]) if self._alone else (images, labels)
+        return self._with({self._image_at: self._image_like(image), self._label_at: self._label_like(label)})
 
     def _require_no_geometry(self) -> None:
         for leaf in self._leaves:
@@ -85,15 +113,6 @@ class Sample:
             )
         return found.at
 
-    def _place_of_image(self) -> int:
-        """As torchvision's own transforms see it: images that say they are, else the first tensor."""
-        others = [(at, leaf) for at, leaf in enumerate(self._leaves) if at != self._label_at]
-        said = [at for at, leaf in others if isinstance(leaf, tv_tensors.Image | Image.Image)]
-        found = said or [at for at, leaf in others if isinstance(leaf, Tensor)][:1]
-        if len(found) != 1:
-            raise DataError(f"{self._name} must find one image or batch of images, got {len(found)}; take them apart")
-        return found[0]
-
     def _read_labels(self) -> Tensor:
         usable = isinstance(self._label, int | np.integer | Tensor)
         labels = torch.as_tensor(self._label).cpu() if usable else torch.zeros(())
@@ -107,17 +126,35 @@ class Sample:
             )
         return labels.long() if numbers else labels.float()
 
-    def _image_like(self, image: Tensor) -> Any:
-        if isinstance(self._image, Image.Image):
-            return functional.to_pil_image(image)
-        return tv_tensors.Image(image) if isinstance(self._image, tv_tensors.Image) else image
-
     def _label_like(self, label: Tensor) -> Any:
         """Numbers in the type they had, soft labels as float32, on the device they had."""
         device = self._label.device if isinstance(self._label, Tensor) else "cpu"
         if label.is_floating_point():
             return label.to(device)
         return label.to(self._label) if isinstance(self._label, Tensor) else type(self._label)(int(label))
+
+
+def place_of_image(leaves: list[Any], name: str, may_be: Callable[[Any], bool]) -> int:
+    """Where the image stands, as torchvision's own transforms see it: it says so, or is the first that may be one.
+
+    Raises:
+        DataError: There is none, or there are several; `name` is who looks for it.
+    """
+    said = [at for at, leaf in enumerate(leaves) if isinstance(leaf, tv_tensors.Image | Image.Image)]
+    found = said or [at for at, leaf in enumerate(leaves) if may_be(leaf)][:1]
+    if len(found) != 1:
+        raise DataError(f"{name} must find one image or batch of images, got {len(found)}; take them apart")
+    return found[0]
+
+
+def may_be_image(leaf: Any) -> bool:
+    """Whether a tensor that says nothing has the dimensions of pixels.
+
+    Example:
+        >>> may_be_image(torch.zeros(8, 1, 28, 28)), may_be_image(torch.zeros(8))
+        (True, False)
+    """
+    return isinstance(leaf, Tensor) and not isinstance(leaf, tv_tensors.TVTensor) and leaf.ndim > 2
 
 
 def _default_label(sample: Any) -> Any:
@@ -129,8 +166,12 @@ def _default_label(sample: Any) -> Any:
     return next(found[name] for name in NAMES if name in found)
 
 
-def _tensor(image: Any) -> Tensor:
-    """An image or batch as a plain tensor [.., C, H, W]."""
+def as_tensor(image: Any) -> Tensor:
+    """A PIL image, or an image or batch that is a tensor, as a plain tensor [.., C, H, W].
+
+    Raises:
+        DataError: The PIL image is in another mode than L, RGB or RGBA.
+    """
     if not isinstance(image, Image.Image):
         return image.as_subclass(Tensor)
     if image.mode not in MODES.values():

@@ -1,44 +1,34 @@
-"""What the albumentations transforms share: partners drawn, labels read, random numbers right in every worker."""
+"""What the albumentations transforms of synthetic images share: partners drawn, labels read."""
 
-import os
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise a question to the network at import
-
 import numpy as np
-import torch
-from albumentations import ImageOnlyTransform
-from albumentations.core.type_definitions import Targets
 
-from ganaug.errors import DataError, ModelError
-from ganaug.transforms.arrays import array_like
+from ganaug.errors import DataError
+from ganaug.synthesis.live import OF_GENERATORS
+from ganaug.transforms.arrays import array_like, channels_of
 from ganaug.transforms.labels import gathered, is_soft, number, weights
+from ganaug.transforms.models import folder_of
 from ganaug.transforms.partners import Partners, Pick, require_options
 from ganaug.transforms.pictures import require_image
-from ganaug.transforms.streams import is_stale, stream, worker_stream
+from ganaug.transforms.seeded import Saved, Seeded
 
 GEOMETRY = {"mask", "masks", "mask3d", "masks3d", "bboxes", "keypoints", "volume", "volumes"}
 
 
-class Arguments(ImageOnlyTransform.InitSchema):
+class Arguments(Saved):
     """What the arguments of all of them may be."""
 
-    source: Any
     label_key: str
     labels: str
     classes: list[str] | None
     per_class: int
-    seed: int
     serving: str
-    sha256: str | None
 
 
-class Synthetic(ImageOnlyTransform):
+class Synthetic(Seeded):
     """Draws synthetic partners for images by their labels; the arguments are those of its children."""
-
-    _targets = (Targets.IMAGE,)
 
     def __init__(
         self,
@@ -54,57 +44,26 @@ class Synthetic(ImageOnlyTransform):
     ):
         require_options(labels=(labels, ("keep", "draw")))
         self.partners = Partners(source, classes, per_class, seed, serving, sha256)
-        self.source = _path(source)
+        self.source = folder_of(source, OF_GENERATORS)
         self.label_key, self.labels, self.classes = label_key, labels, classes
         self.per_class, self.serving, self.sha256 = per_class, serving, self.partners.model
-        self._sampling_seed = seed  # `seed` itself is albumentations' own, of the augmentation
         self._beside = set(GEOMETRY)
-        super().__init__(p=p)
+        super().__init__(p, seed)
         self._available_keys |= {label_key}
-
-    @classmethod
-    def get_class_fullname(cls) -> str:
-        """The name in saved pipelines, which stays wherever the class lies."""
-        return f"ganaug.{cls.__name__}"
 
     @property
     def targets(self) -> dict[str, Callable[..., Any]]:
         return {"image": self.apply, "images": self.apply_to_images}
 
-    def get_transform_init_args(self) -> dict[str, Any]:
-        return {**super().get_transform_init_args(), "seed": self._sampling_seed}
-
     def add_targets(self, additional_targets: dict[str, str]) -> None:
         """None is changed along with the image, so none may be there when it is changed."""
         self._beside |= additional_targets.keys()
-
-    def set_random_state(self, random_generator: np.random.Generator, py_random: random.Random) -> None:
-        super().set_random_state(random_generator, py_random)
-        self._seeded_under = torch.initial_seed()
-
-    def set_random_seed(self, seed: int | None) -> None:
-        """Seed from (seed, this transform), because a Compose gives all of its transforms the same seed."""
-        super().set_random_seed(seed)
-        if seed is not None:
-            self.random_generator, self.py_random = stream(seed, self._name())
-        self._seeded_under = torch.initial_seed()
-
-    def should_apply(self, force_apply: bool = False) -> bool:
-        """The coin of each call, after the random numbers were renewed in a new worker or epoch."""
-        if is_stale(self._seeded_under):
-            self.set_random_state(*worker_stream(self._name()))
-        return super().should_apply(force_apply)
 
     def apply_with_params(self, params: dict[str, Any], *args: Any, **data: Any) -> dict[str, Any]:
         """The data with another image or images; all else passes, whatever it is."""
         key = "image" if "image" in data else "images"
         data[key] = self._key2func[key](data[key], **params)
         return data
-
-    def _name(self) -> str:
-        """What tells this transform from others, wherever its generator lies."""
-        told = {**self.get_base_init_args(), **self.get_transform_init_args()}
-        return f"{type(self).__name__} {sorted((key, repr(told[key])) for key in told.keys() - {'source'})}"
 
     def require_fit(self, data: dict[str, Any]) -> None:
         """Refuse a call without a label, and one with something beside the image that would no longer fit it."""
@@ -156,21 +115,10 @@ class Synthetic(ImageOnlyTransform):
 
     def partner(self, pick: Pick, image: np.ndarray) -> np.ndarray:
         """The synthetic image of that pick, in the form of `image`."""
-        channels = 1 if image.ndim == 2 else image.shape[-1]
+        channels = channels_of(image)
         require_image(image, channels, (2, 3), type(self).__name__)
         self.partners.say_resizing((channels, *image.shape[:2]))
         return array_like(self.partners.picture(pick), image)
-
-
-def _path(source: Any) -> str:
-    """Where the generator lies, for saved pipelines."""
-    folder = getattr(source, "folder", source)
-    if folder is None:
-        raise ModelError(
-            "a generator must lie in a folder for a pipeline to name it, got one in memory; `synth.save(folder)` and "
-            "give the folder"
-        )
-    return str(folder)
 
 
 def _size(thing: Any) -> int:

@@ -1,4 +1,4 @@
-"""Synthetic images in torchvision v2 pipelines, for batches and single samples: in place of images, or mixed in."""
+"""Synthetic and translated images in torchvision v2 pipelines, for batches and single samples."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,9 +8,18 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from ganaug.errors import DataError
+from ganaug.transforms.domain_torchvision import DomainTranslate as DomainTranslate
 from ganaug.transforms.mixing import NOWHERE, Box, blend_labels, cut_box, mix_batch, share_left
-from ganaug.transforms.partners import Labels, Method, Partners, require_alpha, require_options, soft_length
-from ganaug.transforms.pictures import matched_batch
+from ganaug.transforms.partners import (
+    Labels,
+    Method,
+    Partners,
+    require_alpha,
+    require_options,
+    require_probability,
+    soft_length,
+)
+from ganaug.transforms.pictures import matched_batch, put, take
 from ganaug.transforms.samples import Sample
 
 
@@ -30,8 +39,7 @@ class _Synthetic(v2.Transform):
     ):
         super().__init__()
         require_options(labels=(labels, ("keep", "draw")))
-        if not 0 <= p <= 1:
-            raise DataError(f"p must lie in [0, 1], got {p!r}; it is the probability of each image")
+        require_probability(p)
         self.p, self.labels, self.labels_getter = p, labels, labels_getter
         self.partners = Partners(source, classes, per_class, seed, serving, allowed=("pool", "batch"))
 
@@ -132,7 +140,7 @@ class SyntheticReplace(_Synthetic):
             return images, labels
         new = numbers[chosen] if labels.ndim == 1 else _one_hot(numbers[chosen], labels.shape[1])
         partners = self.rendered(numbers[chosen], indices[chosen], images)
-        return _put(images, chosen, partners), _put(labels, chosen, new)
+        return put(images, chosen, partners), put(labels, chosen, new)
 
 
 class SyntheticMix(_Synthetic):
@@ -203,9 +211,9 @@ class SyntheticMix(_Synthetic):
             return images, own
         partners = self.rendered(numbers[chosen], indices[chosen], images)
         boxes = [box for box, yes in zip(boxes, chosen.tolist(), strict=True) if yes]
-        mixed = mix_batch(_take(images, chosen), partners, blends[chosen], boxes)
+        mixed = mix_batch(take(images, chosen), partners, blends[chosen], boxes)
         soft = blend_labels(own[chosen], numbers[chosen], shares[chosen])
-        return _put(images, chosen, mixed), _put(own, chosen, soft)
+        return put(images, chosen, mixed), put(own, chosen, soft)
 
     def _soft(self, labels: Tensor) -> Tensor:
         """Soft labels before the mix, float32 [N, K]."""
@@ -225,20 +233,6 @@ class SyntheticMix(_Synthetic):
         blends = torch.where(cut, 1.0, shares)
         left = torch.tensor([share_left(box, height, width) for box in boxes])
         return blends, boxes, blends * left
-
-
-def _take(batch: Tensor, chosen: Tensor) -> Tensor:
-    """The rows that are chosen, without a copy where all are."""
-    return batch if bool(chosen.all()) else batch[chosen.to(batch.device)]
-
-
-def _put(batch: Tensor, chosen: Tensor, rows: Tensor) -> Tensor:
-    """A batch with other rows where they are chosen."""
-    if bool(chosen.all()):
-        return rows
-    batch = batch.clone()
-    batch[chosen.to(batch.device)] = rows
-    return batch
 
 
 def _one_hot(numbers: Tensor, length: int) -> Tensor:
