@@ -17,9 +17,10 @@ from ganaug.errors import DataError
 from ganaug.files import require_new
 from ganaug.measures.advice import recommend_translation
 from ganaug.measures.design import Design
-from ganaug.measures.domains import SHARE, Domains, measure_domains
+from ganaug.measures.domains import SHARE, Domains
 from ganaug.measures.features import encoder_of
 from ganaug.measures.networks import build_classifier
+from ganaug.measures.shift import measure_domains
 from ganaug.measures.statistics import MIN_SEEDS
 from ganaug.recipe import Recipe, load_recipe
 from ganaug.report import Pictures, strict, write_report
@@ -33,6 +34,7 @@ from ganaug.synthesis.translator import Translator
 
 log = logging.getLogger("ganaug")
 VARIANTS = 4  # translations of an image where noise makes them differ, and adaptations of it
+POOL = 2**29  # bytes of a set of these, of which there are about ten: of larger images there are fewer of each
 SHOWN = 10  # images on the sheet
 FIXED = (
     "The share of translated or adapted images is fixed at one half of each batch: there are no labels of B to tune it "
@@ -154,16 +156,17 @@ def _domains(translator: Translator, evidence: DomainEvidence, seed: int) -> Dom
     own, target = in_form_of_b(train.images, channels), evidence.target.images
     there = translator.translate(val.images, "AB", seed=mix(seed, VARIANTS))
     back = translator.translate(there, "BA", seed=mix(seed, VARIANTS)) if "BA" in translator.directions else None
-    turns = VARIANTS if translator.noise_dim else 1
+    variants = max(1, min(VARIANTS, POOL // own.nbytes))
+    turns = variants if translator.noise_dim else 1
     translated = torch.cat([translator.translate(train.images, "AB", seed=mix(seed, turn)) for turn in range(turns)])
     log.info("adapting %d images of %s in %d ways", len(train), train.source, len(TRANSFORMS))
-    labels = train.labels.repeat(VARIANTS)
+    labels = train.labels.repeat(variants)
     return Domains(
         source=(own, train.labels),
         val=(in_form_of_b(val.images, channels), val.labels),
         test=(evidence.test.images, evidence.test.labels),
         target=target,
-        adapted={arm: (adapted(arm, own, target, VARIANTS, seed=seed), labels) for arm in TRANSFORMS},
+        adapted={arm: (adapted(arm, own, target, variants, seed=seed), labels) for arm in TRANSFORMS},
         translated=(translated, train.labels.repeat(turns)),
         there=(there, val.labels),
         back=None if back is None else (in_form_of_b(back, channels), val.labels),
