@@ -1,7 +1,8 @@
 """Data and machine in, a complete recipe out; each choice with its reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -34,6 +35,16 @@ class Choice:
 
     def __str__(self) -> str:
         return f"{self.key} = {self.value}: {self.why}"
+
+
+def said(choices: Sequence[Choice]) -> list[str]:
+    """A line for each reason, with all that follows from it.
+
+    >>> said([Choice("a", 1, "big"), Choice("b", 2, "big"), Choice("c", 3, "small")])
+    ['a = 1, b = 2: big', 'c = 3: small']
+    """
+    groups = groupby(choices, key=lambda choice: choice.why)
+    return [f"{', '.join(f'{one.key} = {one.value}' for one in group)}: {why}" for why, group in groups]
 
 
 QUICK = {"beta1": 0.0, "beta2": 0.99}

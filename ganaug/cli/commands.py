@@ -104,6 +104,7 @@ def train(
 
     For example: ganaug train data/train -o runs/a --set train.steps=2000
     """
+    from ganaug.auto import said
     from ganaug.recipe import dump_recipe
     from ganaug.run import VAL_FRACTION, execute, plan, recorded_val
     from ganaug.run.folder import recorded_init, recorded_unlabeled
@@ -123,7 +124,7 @@ def train(
         init=recorded_init(out) if resume else None,
     )
     if dry_run:
-        for line in (*todo.choices, todo.networks, "", dump_recipe(todo.recipe)):
+        for line in (*said(todo.choices), todo.networks, "", dump_recipe(todo.recipe)):
             typer.echo(line)
         return
     facts = execute(todo, out, resume=resume, quiet=quiet).provenance

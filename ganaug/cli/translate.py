@@ -52,6 +52,7 @@ def fit(
 
     For example: ganaug translate fit day/ night/ -o runs/day2night
     """
+    from ganaug.auto import said
     from ganaug.recipe import dump_recipe
     from ganaug.run.translation import plan_translation, translate_as
 
@@ -61,7 +62,7 @@ def fit(
     chosen = recipe_of(str(stored) if resume and recipe is None and stored.is_file() else recipe, settings)
     todo = plan_translation(a, b, chosen, device=device)
     if dry_run:
-        for line in (*todo.choices, todo.describe(), "", dump_recipe(todo.recipe)):
+        for line in (*said(todo.choices), todo.describe(), "", dump_recipe(todo.recipe)):
             typer.echo(line)
         return
     facts = translate_as(todo, out, resume=resume, quiet=quiet).provenance

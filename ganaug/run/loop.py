@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from ganaug.auto import said
 from ganaug.descent import Progress
 from ganaug.errors import DivergedError, InterruptedRun
 from ganaug.files import sole_writer
@@ -41,7 +42,7 @@ def _finish(job: Job, out: Path, quiet: bool) -> None:
     """Take the steps that are left, and ship the best checkpoint."""
     sentence = f"{out}: stopped before the next step, all before it is saved; go on with --resume"
     with stop_signals(at_once=sentence) as stopped:
-        for line in (*job.choices, job.describe()):
+        for line in (*said(job.choices), job.describe()):
             log.info("%s", line)
         warn_of_other_machine(job, out)
         state = job.start()
