@@ -346,10 +346,10 @@ def test_resume_refuses_translations_of_something_else(labelled: Path, tmp_path:
 # What is refused leaves nothing
 
 
-def refused(out: Path, words: str, *arguments: Any, **options: Any) -> None:
+def refused(out: Path, words: str, model: Translator, source: Any, direction: str = "AB") -> None:
     there = sorted(path.name for path in out.parent.iterdir())
     with pytest.raises(DataError, match=words):
-        write_translations(*arguments, out, **options)
+        write_translations(model, source, out, direction=direction)
     assert sorted(path.name for path in out.parent.iterdir()) == there
 
 
@@ -377,7 +377,8 @@ def test_names_that_would_become_one_are_refused(labelled: Path, tmp_path: Path)
     refused(
         tmp_path / "out",
         r"differ in more than endings and capitals, got ant/IMG_00.png and ant/img_00.bmp, which would become",
-        *(translator(), labelled),
+        translator(),
+        labelled,
     )
     save(tmp_path / "loose" / "x.png" / "y.png")
     save(tmp_path / "loose" / "x.jpg")
