@@ -23,7 +23,7 @@ from ganaug.synthesis.synthesizer import latents
 from ganaug.synthesis.tiles import cut, feathered
 
 DIRECTIONS = ("AB", "BA")
-BATCH = 32  # images of the training sides that are translated at once; of larger ones as many fewer
+BATCH = {"cpu": 4, "cuda": 64, "mps": 64}  # images of the training sides that are translated at once
 MAPS = 12  # feature maps at the finest level that are alive at a time, at most
 MEMORY = 2**31  # bytes that these may take; what needs more is translated in tiles
 TILE, OVERLAP = 512, 64  # px
@@ -234,9 +234,11 @@ class Translator:
         return MAPS * max(self.architecture.width, *self.channels) * height * width * 4 > MEMORY
 
     def _at_once(self, height: int, width: int) -> int:
-        """Images in a batch: of the training sides BATCH, of larger ones as many fewer."""
-        trained = self.sides[0] * self.sides[1]
-        return max(1, min(BATCH, BATCH * trained // (height * width)))
+        """Images in a batch: of larger ones as many fewer. A CPU gains little by more than four, and a single image,
+        which is translated in a batch of the same size, would cost as much as all.
+        """
+        most, trained = BATCH[self.device.type], self.sides[0] * self.sides[1]
+        return max(1, min(most, most * trained // (height * width)))
 
     def _batch(self, G: nn.Module, images: Tensor, direction: str, seed: int, index: Tensor, size: int) -> Tensor:
         """At most `size` images, padded to exactly as many: pixels do not depend on how many were asked for."""

@@ -27,11 +27,11 @@ class DomainTranslate(Seeded):
     recoloured, so that batches collate. Inside an `A.OneOf` or an `A.Sequential` that passes it by, this transform
     cannot do that.
 
-    Without `pool`, images are translated when they come, on the CPU: a batch of small images costs hardly more than one
-    of them, so call it with `images` where you can. With it, the images in it are translated here, once,
-    `variants` times each, into a memory-mapped file that the loader's workers share; at a call an image is looked up by
-    its pixels and a drawn variant comes back. It must therefore stand first in its pipeline; what is not in the pool is
-    translated when it comes, and the log says so once. Equal requests find the same file.
+    Without `pool`, images are translated when they come, on the CPU; several that come as `images` cost less each. With
+    it, the images in it are translated here, once, `variants` times each, into a memory-mapped file that the loader's
+    workers share; at a call an image is looked up by its pixels and a drawn variant comes back. It must therefore stand
+    first in its pipeline; what is not in the pool is translated when it comes, and the log says so once. Equal requests
+    find the same file.
 
     Random numbers are as in `SyntheticReplace`. A saved pipeline holds the translator's path and sha256, and names the
     pool by its DATA, or images in memory by the pool's file; import `ganaug.transforms.albumentations` before
