@@ -267,7 +267,7 @@ def test_validation_is_cut_as_in_the_translators_run(sets: Sets):
     assert any("not recorded" in note for note in gathered(translator(negative), sets).notes)
     with pytest.raises(ModelError, match=r"--source must be what .* was trained with, got other validation images"):
         gathered(known, {**sets, "a": sets["a"].subset(range(0, 80, 2))})
-    own = translator(negative, val={"source": "elsewhere"})
+    own = translator(negative, splits={"val": "0" * 64})
     with pytest.raises(ModelError, match="run's own validation images, got none; pass --val DATA"):
         gathered(own, sets)
 
