@@ -75,6 +75,6 @@ def quick(*settings: str) -> Recipe:
 
 
 def studied(
-    model: Translator, out: Path, *, seeds: int = 2, recipe: Recipe | None = None, **keys: Any
+    model: Translator | Path, out: Path, *, seeds: int = 2, recipe: Recipe | None = None, **keys: Any
 ) -> dict[str, Any]:
     return measure_translation(model, out=out, seeds=seeds, recipe=recipe or quick(), device="cpu", n_jobs=1, **keys)

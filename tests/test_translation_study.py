@@ -27,6 +27,7 @@ from ganaug.study.adaptation import TRANSFORMS, adapted
 from ganaug.study.domains import gather_domains, in_form_of_b
 from ganaug.study.fidelity import domain_fidelity
 from ganaug.study.memorization import memorization_of_target
+from ganaug.synthesis.translator import Architecture, Translator
 
 KEYS = ("name", "fraction", "scores", "mean", "train_mean", "gap", "per_class", "delta", "ci", "p", "verdict")
 Sets = dict[str, Any]  # a, b, test
@@ -237,6 +238,21 @@ def test_images_are_read_in_the_translators_form(tmp_path: Path, digits: Labeled
     assert found.train.shape == (1, 16, 16) and found.target.shape == found.test.shape == (3, 16, 16)
     assert len(found.target) == 12 and found.labeled is None
     assert in_form_of_b(found.train.images, 3).equal(found.train.images.expand(-1, 3, -1, -1))
+
+
+def test_a_folder_with_noise_from_gray_to_colour_is_measured(tmp_path: Path, sets: Sets):
+    """Networks nobody trained: four translations of each image, of which none helps."""
+    architecture = Architecture(
+        name="resnet", width=4, noise_dim=4, downs=1, blocks=1, channels=(1, 3), sides=(16, 16), directions=("AB",)
+    )
+    torch.manual_seed(0)
+    Translator(architecture.build(), architecture, {"splits": {}}).save(tmp_path / "translator")
+    coloured = {name: replace(x, images=x.images.expand(-1, 3, -1, -1)) for name, x in sets.items() if name != "a"}
+    keys = {**sets, **coloured, "self_training": False, "seeds": 1, "recipe": quick("measure.steps=2")}
+    result = studied(tmp_path / "translator", tmp_path / "r", **keys)
+    assert result["gain"]["variants"] == 4 and result["gain"]["images"] == 64
+    assert result["memorization"]["images"] == 4 * 64 and result["label_preservation"]["fresh"]["n"] == 16
+    assert result["gain"]["headline"]["verdict"] == "inconclusive"
 
 
 def test_colours_become_the_rounded_mean_where_b_is_gray():
