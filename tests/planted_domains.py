@@ -63,7 +63,7 @@ def some_classes(data: LabeledImages, digits: tuple[int, ...] = EASY) -> Labeled
     return replace(kept, labels=labels, classes=tuple(map(str, digits)))
 
 
-def domains(train: LabeledImages, test: LabeledImages, look: Look, each: int = 40) -> dict[str, LabeledImages]:
+def domains(train: LabeledImages, test: LabeledImages, look: Look, each: int = 40) -> dict[str, Any]:
     """A, B of other digits, and B's test images; `each` images of each class."""
     a, rest = first_per_class(some_classes(train), each)
     b, _ = first_per_class(rest, each)
@@ -75,6 +75,6 @@ def quick(*settings: str) -> Recipe:
 
 
 def studied(
-    model: Translator, out: Path, *, seeds: int = 2, recipe: Recipe | None = None, **keys: Any
+    model: Translator | Path, out: Path, *, seeds: int = 2, recipe: Recipe | None = None, **keys: Any
 ) -> dict[str, Any]:
     return measure_translation(model, out=out, seeds=seeds, recipe=recipe or quick(), device="cpu", n_jobs=1, **keys)

@@ -27,9 +27,10 @@ from ganaug.study.adaptation import TRANSFORMS, adapted
 from ganaug.study.domains import gather_domains, in_form_of_b
 from ganaug.study.fidelity import domain_fidelity
 from ganaug.study.memorization import memorization_of_target
+from ganaug.synthesis.translator import Architecture, Translator
 
 KEYS = ("name", "fraction", "scores", "mean", "train_mean", "gap", "per_class", "delta", "ci", "p", "verdict")
-Sets = dict[str, LabeledImages]
+Sets = dict[str, Any]  # a, b, test
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_a_translation_to_one_image_of_b_is_not_recommended(tmp_path: Path, digi
     kept = result["label_preservation"]
     assert result["gain"]["headline"]["verdict"] != "helps" and not result["recommendation"]["use"]
     assert [kept[name]["accuracy"] for name in ("there_and_back", "b_classifier", "fresh")] == [0.25] * 3
-    assert sorted(kept["per_class"].values()) == [0, 0, 0, 1] and kept["a_itself"]["accuracy"] > 0.95
+    assert sum(kept["per_class"].values()) == pytest.approx(1) and kept["a_itself"]["accuracy"] > 0.95
     assert result["memorization"]["verdict"] == "copying" and "copy" in result["recommendation"]["why"]
 
 
@@ -239,6 +240,21 @@ def test_images_are_read_in_the_translators_form(tmp_path: Path, digits: Labeled
     assert in_form_of_b(found.train.images, 3).equal(found.train.images.expand(-1, 3, -1, -1))
 
 
+def test_a_folder_with_noise_from_gray_to_colour_is_measured(tmp_path: Path, sets: Sets):
+    """Networks nobody trained: four translations of each image, of which none helps."""
+    architecture = Architecture(
+        name="resnet", width=4, noise_dim=4, downs=1, blocks=1, channels=(1, 3), sides=(16, 16), directions=("AB",)
+    )
+    torch.manual_seed(0)
+    Translator(architecture.build(), architecture, {"splits": {}}).save(tmp_path / "translator")
+    coloured = {name: replace(x, images=x.images.expand(-1, 3, -1, -1)) for name, x in sets.items() if name != "a"}
+    keys = {**sets, **coloured, "self_training": False, "seeds": 1, "recipe": quick("measure.steps=2")}
+    result = studied(tmp_path / "translator", tmp_path / "r", **keys)
+    assert result["gain"]["variants"] == 4 and result["gain"]["images"] == 64
+    assert result["memorization"]["images"] == 4 * 64 and result["label_preservation"]["fresh"]["n"] == 16
+    assert result["gain"]["headline"]["verdict"] == "inconclusive"
+
+
 def test_colours_become_the_rounded_mean_where_b_is_gray():
     images = torch.tensor([10, 20, 31], dtype=torch.uint8).view(1, 3, 1, 1)
     assert in_form_of_b(images, 1).item() == 20 and in_form_of_b(images, 3) is images
@@ -267,7 +283,7 @@ def test_validation_is_cut_as_in_the_translators_run(sets: Sets):
     assert any("not recorded" in note for note in gathered(translator(negative), sets).notes)
     with pytest.raises(ModelError, match=r"--source must be what .* was trained with, got other validation images"):
         gathered(known, {**sets, "a": sets["a"].subset(range(0, 80, 2))})
-    own = translator(negative, val={"source": "elsewhere"})
+    own = translator(negative, splits={"val": "0" * 64})
     with pytest.raises(ModelError, match="run's own validation images, got none; pass --val DATA"):
         gathered(own, sets)
 
@@ -303,7 +319,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
         r"images must have 1 channel, as the translator learned them, got 3",
     ),
     "one image of B": (
-        lambda s: {**s, "b": without_labels(s["b"].subset([0]))},  # type: ignore[dict-item]
+        lambda s: {**s, "b": without_labels(s["b"].subset([0]))},
         r"B must have 2 images or more, got 1",
     ),
 }
@@ -384,7 +400,7 @@ def test_other_shares_of_the_classes_are_told_from_chance_and_from_errors():
 
 @pytest.mark.slow
 def test_a_note_says_that_b_has_other_shares(tmp_path: Path, digits: LabeledImages, test_digits: LabeledImages):
-    """A's classes are even; two thirds of B show one digit, which classifiers of translations see without its labels."""
+    """A's classes are even; two thirds of B show one digit, which classifiers of translations see without a label."""
     sets = domains(digits, test_digits, negative)
     rows = torch.cat([(sets["b"].labels == k).nonzero().squeeze(1)[:n] for k, n in enumerate((40, 7, 7, 6))])
     skewed = {**sets, "b": without_labels(sets["b"].subset(rows))}

@@ -121,7 +121,7 @@ def _val(translator: Translator) -> Val:
     """
     recorded = recorded_val(translator.folder.parent) if translator.folder else None
     val = recorded or part_of(translator.provenance, "val").get("fraction")
-    if val is None and translator.provenance.get("val"):
+    if val is None and part_of(translator.provenance, "splits").get("val"):
         raise ModelError(f"{translator} must be measured on its run's own validation images, got none; pass --val DATA")
     return val or VAL_FRACTION
 
