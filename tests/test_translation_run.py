@@ -85,7 +85,7 @@ def test_every_checkpoint_has_a_sheet_with_the_way_there_and_back(engine: str, r
     sheets = sorted((tmp_path / "run/samples").glob("*.png"))
     assert len(sheets) == 2
     with Image.open(sheets[0]) as sheet:
-        assert sheet.size == (2 + 8 * 50, 2 + rows * 50) and sheet.mode == "RGB"
+        assert sheet.size[0] > 4 * 50 and sheet.size[1] == 2 + rows * 50 and sheet.mode == "RGB"
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -152,7 +152,7 @@ def test_pairs_stay_pairs_on_both_sides_of_the_split_and_in_every_batch():
         assert len(a) == len(b) and torch.equal(255 - a.images.expand(-1, 3, -1, -1), b.images)
     a, b = TranslationJob(todo).streams
     for step in range(20):
-        assert torch.equal(-a[step][0].expand(-1, 3, -1, -1), b[step][0])
+        assert torch.allclose(-a[step][0].expand(-1, 3, -1, -1), b[step][0], atol=1e-6)
 
 
 def test_images_that_are_not_square_are_learned_in_squares_and_translated_whole(tmp_path: Path):
@@ -165,7 +165,8 @@ def test_images_that_are_not_square_are_learned_in_squares_and_translated_whole(
 
 def test_domains_without_labels_are_translated_there_and_back(tmp_path: Path):
     plain = [UnlabeledImages(data.images, data.names, "plain") for data in (A, B)]
-    todo = plan_translation(*plain, load_recipe("auto", [*TINY, "translate.blocks=1"]), device="cpu")
+    recipe = load_recipe("auto", [*TINY, "translate.blocks=1"])
+    todo = plan_translation(plain[0], plain[1], recipe, device="cpu")
     assert todo.recipe.translate.engine == "cyclegan" and todo.classes == ()
     assert translate_as(todo, tmp_path / "run", quiet=True).classes == ()
 
@@ -188,7 +189,7 @@ def test_a_recipe_that_does_not_fit_is_refused_in_a_sentence(
 
 
 def test_what_makes_a_translation_is_refused_by_train():
-    with pytest.raises(RecipeError, match="translate.engine must be left out of a recipe for `ganaug train`"):
+    with pytest.raises(RecipeError, match=r"translate.engine must be left out of a recipe for `ganaug train`"):
         plan_gan(noise(), load_recipe("cyclegan"), device="cpu")
 
 
@@ -216,7 +217,7 @@ def test_a_run_that_diverges_names_the_images_of_both_domains(tmp_path: Path):
 
 def test_a_generator_is_no_translator_and_a_translator_no_generator(tmp_path: Path):
     translate_as(planned("cyclegan"), tmp_path / "run", quiet=True)
-    with pytest.raises(ModelError, match="translat"):
+    with pytest.raises(ModelError, match="got a translator, which draws no images of its own"):
         Synthesizer.load(tmp_path / "run")
     (tmp_path / "gan").mkdir()
     (tmp_path / "gan/generator.json").write_text("{}")

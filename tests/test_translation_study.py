@@ -58,7 +58,7 @@ def arm(result: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def gathered(model: Any, sets: dict[str, Any], **keys: Any) -> Any:
-    return gather_domains(model, **{"val": None, "asked": quick().data, **sets, **keys})
+    return gather_domains((model,), **{"val": None, "asked": quick().data, **sets, **keys})
 
 
 # what is known beforehand

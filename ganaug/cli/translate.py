@@ -108,7 +108,9 @@ def apply(
 
 @translating.command()
 def measure(
-    model: Model,
+    model: Annotated[
+        list[Path], typer.Argument(metavar="MODEL...", help="A run of `translate fit`, or several of one split.")
+    ],
     source: Annotated[str, typer.Option(help="A: labelled images that translations are made of.")],
     target: Annotated[str, typer.Option(help="B: images of the domain to serve; labels serve the oracle only.")],
     test: Annotated[str, typer.Option(help="Labelled images of B that nothing was fitted or chosen on.")],

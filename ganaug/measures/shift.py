@@ -33,6 +33,7 @@ from ganaug.measures.domains import (
     SHARE,
     TAUGHT,
     TEACHER,
+    TRANSLATED,
     Domains,
 )
 from ganaug.measures.grading import Fit, Graded, Labeled, grade
@@ -41,10 +42,6 @@ from ganaug.measures.selftraining import given_guesses
 from ganaug.measures.statistics import crossed_bootstrap
 
 log = logging.getLogger("ganaug")
-COVERS = (
-    "The interval covers retraining the classifier and new test images, not another translator or other images to "
-    "learn from."
-)
 
 
 def measure_domains(domains: Domains, design: Design, *, self_training: bool = True) -> dict[str, Any]:
@@ -106,8 +103,8 @@ class DomainTrial:
             (BARE, 0.0): self._arm(augment="none"),
             BASELINE: self._arm(also=("target", "val", *(("back",) if "back" in self.sets else ()))),
             **{(name, SHARE): self._arm(SHARE, name) for name in self.domains.adapted},
-            (ALONE, 1.0): self._arm(1.0, "translated", also=("there",)),
-            HEADLINE: self._arm(SHARE, "translated", also=("target",)),
+            (ALONE, 1.0): self._arm(1.0, TRANSLATED, also=("there",)),
+            HEADLINE: self._arm(SHARE, TRANSLATED, also=("target",)),
             **self._teachers(),
         }
         if "oracle" in self.sets:
@@ -122,11 +119,22 @@ class DomainTrial:
         """Arm -> for each seed the images of B under the labels that its teacher is sure of, and what tops them up."""
         found = {}
         for name, real in LEARNED.items() if self.self_training else ():
-            own, said = self.sets[real], self.taught[name + TEACHER, 0.0]["target"]
-            images = torch.cat([self.domains.target, own[0]])  # one tensor, shared by all seeds
-            each = zip(said.predicted, said.confidence, strict=True)
-            found[name] = [(images, given_guesses(*row, own[1])) for row in each]
+            said = self.taught[name + TEACHER, 0.0]["target"]
+            each = enumerate(zip(said.predicted, said.confidence, strict=True))
+            found[name] = [self._guessed(self.domains.name_of(real, i), row) for i, row in each]
         return found
+
+    def _guessed(self, learned: str, said: tuple[Any, Any]) -> Labeled:
+        """B's images under guessed labels, topped up with those of a set."""
+        images, labels = self.sets[learned]
+        if learned not in self.joined:
+            self.joined[learned] = torch.cat([self.domains.target, images])  # one tensor, shared by its seeds
+        return self.joined[learned], given_guesses(*said, labels)
+
+    @cached_property
+    def joined(self) -> dict[str, torch.Tensor]:
+        """Set -> B's images and those of the set."""
+        return {}
 
     @cached_property
     def study(self) -> Comparison:
@@ -151,8 +159,8 @@ class DomainTrial:
             **self.training.facts(),
             "seeds": len(self.design.seeds),
             "margin": self.design.margin,
-            "models": 1,
-            "covers": COVERS,
+            "models": len(self.domains.translated),
+            "covers": covers(len(self.domains.translated), len(self.design.seeds)),
             "retrained": False,
             "images": len(self.domains.source[1]),
             "variants": self.domains.variants,
@@ -223,7 +231,10 @@ class DomainTrial:
         also: tuple[str, ...] = (),
     ) -> list[Fit]:
         policy, graded = self.training.augment if augment is None else augment, ("seen", "test", *also)
-        return [Fit(seed, policy, graded, fraction, real=real, synthetic=synthetic) for seed in self.design.seeds]
+        return [
+            Fit(seed, policy, graded, fraction, real=real, synthetic=self.domains.name_of(synthetic, i))
+            for i, seed in enumerate(self.design.seeds)
+        ]
 
     def _teachers(self) -> dict[Arm, list[Fit]]:
         """Who guesses the labels of B's images: the arms' own classifiers, which MixUp and CutMix leave unsure."""
@@ -231,7 +242,7 @@ class DomainTrial:
             return {}
         plain, also = unblended(self.training.augment), ("target",)
         return {
-            (MIXED + TEACHER, 0.0): self._arm(SHARE, "translated", augment=plain, also=also),
+            (MIXED + TEACHER, 0.0): self._arm(SHARE, TRANSLATED, augment=plain, also=also),
             (PLAIN + TEACHER, 0.0): self._arm(augment=plain, also=also),
         }
 
@@ -239,11 +250,14 @@ class DomainTrial:
         """The arms that learn from the guesses, too: half of each batch, times the share of these that are sure."""
         return {
             (name + TAUGHT, HEADLINE[1] / 2 if name == MIXED else 0.0): [
-                Fit(seed, self.training.augment, ("seen", "test"), SHARE * sure, LEARNED[name], f"{name} {i}")
+                Fit(seed, self.training.augment, ("seen", "test"), SHARE * sure, self._learned(name, i), f"{name} {i}")
                 for i, (seed, sure) in enumerate(zip(self.design.seeds, self._sure(name), strict=True))
             ]
             for name in self.guesses
         }
+
+    def _learned(self, name: str, seed: int) -> str:
+        return self.domains.name_of(LEARNED[name], seed)
 
     def _sure(self, name: str) -> list[float]:
         """The share of B's images whose guess is sure, of each seed."""
@@ -267,3 +281,19 @@ class DomainTrial:
         return {
             c: float(table[:, labels == k].mean()) for k, c in enumerate(self.design.classes) if (labels == k).any()
         }
+
+
+def covers(models: int, seeds: int) -> str:
+    """What the interval covers, and what not.
+
+    >>> covers(2, 6).partition(" and ")[2]
+    'these 2 translators (6 seeds take them in turn), not other images to learn from.'
+    """
+    known, several = min(models, seeds), ""
+    if models > 1:
+        turns = "one for each seed" if known == seeds else f"{seeds} seeds take them in turn"
+        several = f", new test images and these {known} translators ({turns}), "
+    return (
+        f"The interval covers retraining the classifier{several or ' and new test images, '}"
+        f"not {'' if models > 1 else 'another translator or '}other images to learn from."
+    )

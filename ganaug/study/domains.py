@@ -57,12 +57,12 @@ class DomainEvidence:
 
 
 def gather_domains(
-    translator: Translator, a: Images, b: Target, test: Images, val: Val | None, asked: Data
+    translators: tuple[Translator, ...], a: Images, b: Target, test: Images, val: Val | None, asked: Data
 ) -> DomainEvidence:
     """Load everything in the translator's form, cut A's validation as its run did, and prove that test is apart.
 
     Args:
-        translator: Whose form and splits count.
+        translators: Whose form and splits count; all of one form.
         a: The labelled images of A.
         b: The images of B that were learned from, with labels or without.
         test: Labelled images of B.
@@ -74,11 +74,12 @@ def gather_domains(
             the others.
         ModelError: The translator learned from other images of A.
     """
+    translator = translators[0]
     settings = _settings(translator, asked)
     (inputs, outputs), sides = translator.channels, translator.sides
     whole = require_images(_read(a, inputs, sides, settings))
     train, held_out, _ = split(whole, _val(translator) if val is None else val, settings)
-    notes = [*_require_own(translator, train, held_out)]
+    notes = list(dict.fromkeys(note for one in translators for note in _require_own(one, train, held_out)))
     target, labeled, unsure = _target(b, whole, outputs, sides, settings)
     images = _in_order_of(_read(test, outputs, sides, replaced(settings, groups="")), whole)
     if len(target) < FEWEST:

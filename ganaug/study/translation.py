@@ -3,6 +3,7 @@
 import logging
 import platform
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from ganaug.study.protocol import ENCODER_SEED, JUDGED, SEEDS
 from ganaug.synthesis.translator import Translator
 
 log = logging.getLogger("ganaug")
+Source = Translator | str | Path
 VARIANTS = 4  # translations of an image where noise makes them differ, and adaptations of it
 POOL = 2**29  # bytes of a set of these, of which there are about ten: of larger images there are fewer of each
 SHOWN = 10  # images on the sheet
@@ -47,7 +49,7 @@ DARK = (
 
 
 def measure_translation(
-    source: Translator | str | Path,
+    source: Source | Sequence[Source],
     *,
     a: Images,
     b: Target,
@@ -67,7 +69,7 @@ def measure_translation(
     No label of `b` is read but by the oracle's arm and its check of the translations.
 
     Args:
-        source: A `Translator`, or a run or translator folder.
+        source: A `Translator`, a run or translator folder, or several of one split of A, which the seeds take in turn.
         a: The labelled images of A that the translator was made from.
         b: The images of B that it was made from, with labels or without.
         test: Labelled images of B that nothing has been fitted or chosen on; every class one of A's.
@@ -102,16 +104,17 @@ def measure_translation(
         raise DataError(f"--seeds must be 1 or more, got {seeds}; {MIN_SEEDS} are the fewest that can decide")
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     where = pick_device(device)
-    translator = source if isinstance(source, Translator) else Translator.load(source, device)
-    evidence = gather_domains(translator, a, b, test, val, recipe.data)
+    translators = _loaded(source, device)
+    evidence = gather_domains(translators, a, b, test, val, recipe.data)
     real, start = evidence.train, time.monotonic()
     shape = (*evidence.target.shape,)
     build_classifier(shape, real.num_classes, torch.Generator(), recipe.measure.classifier)  # refused now, or never
-    domains = _domains(translator, evidence, seed)
+    domains = _domains(translators, evidence, seed)
     rendered = time.monotonic()
     distances = _fidelity(domains, recipe.measure.encoder, real.num_classes, where)
     looked = time.monotonic()
-    copies = memorization_of_target(evidence.target.images, evidence.test.images, _some(domains.translated[0]))
+    made = torch.cat([images for images, _ in domains.translated])
+    copies = memorization_of_target(evidence.target.images, evidence.test.images, _some(made))
     compared = time.monotonic()
     design = Design(
         classes=real.classes,
@@ -126,15 +129,16 @@ def measure_translation(
         device=str(where),
     )
     found = measure_domains(domains, design, self_training=self_training)
-    copying = copies.verdict == "copying"
+    # A right translation of one of a pair is the other, which B's training images hold.
+    copying = copies.verdict == "copying" and not any(one.provenance.get("paired") for one in translators)
     seconds = {
-        "translator": translator.provenance.get("seconds"),
+        "translators": [translator.provenance.get("seconds") for translator in translators],
         "rendering": rendered - start,
         "fidelity": looked - rendered,
         "memorization": compared - looked,
     }
     result = strict(
-        _origin(translator, evidence, command)
+        _origin(translators, evidence, command)
         | found
         | {
             "notes": [*evidence.notes, *_notes(found["label_marginals"])],
@@ -146,19 +150,40 @@ def measure_translation(
             "seconds": seconds | found["seconds"],
         }
     )
-    write_report(Path(out), result, _pictures(translator, domains, evidence, copies))
+    write_report(Path(out), result, _pictures(domains, evidence, copies))
     return result
 
 
-def _domains(translator: Translator, evidence: DomainEvidence, seed: int) -> Domains:
+def _loaded(source: Source | Sequence[Source], device: str) -> tuple[Translator, ...]:
+    """The translators.
+
+    Raises:
+        DataError: There is none, or they differ in form.
+    """
+    each = [source] if isinstance(source, Translator | str | Path) else list(source)
+    found = tuple(one if isinstance(one, Translator) else Translator.load(one, device) for one in each)
+    forms = {(one.channels, one.sides, one.directions, bool(one.noise_dim)) for one in found}
+    if len(forms) != 1:
+        raise DataError(
+            f"what is measured must be one translator, or several of one form, got {len(found)} in {len(forms)} forms "
+            "(channels, sides, directions, noise); measure them one at a time"
+        )
+    return found
+
+
+def _domains(translators: tuple[Translator, ...], evidence: DomainEvidence, seed: int) -> Domains:
     """All images that classifiers see, translated and adapted."""
-    channels, train, val = translator.channels[1], evidence.train, evidence.val
+    channels, train, val = translators[0].channels[1], evidence.train, evidence.val
     own, target = in_form_of_b(train.images, channels), evidence.target.images
-    there = translator.translate(val.images, "AB", seed=mix(seed, VARIANTS))
-    back = translator.translate(there, "BA", seed=mix(seed, VARIANTS)) if "BA" in translator.directions else None
+    there = [translator.translate(val.images, "AB", seed=mix(seed, VARIANTS)) for translator in translators]
+    back = _back(translators, there, mix(seed, VARIANTS))
     variants = max(1, min(VARIANTS, POOL // own.nbytes))
-    turns = variants if translator.noise_dim else 1
-    translated = torch.cat([translator.translate(train.images, "AB", seed=mix(seed, turn)) for turn in range(turns)])
+    turns = variants if translators[0].noise_dim else 1
+    translated = [
+        torch.cat([translator.translate(train.images, "AB", seed=mix(seed, turn)) for turn in range(turns)])
+        for translator in translators
+    ]
+    same = val.labels.repeat(len(translators))
     log.info("adapting %d images of %s in %d ways", len(train), train.source, len(TRANSFORMS))
     labels = train.labels.repeat(variants)
     return Domains(
@@ -167,11 +192,18 @@ def _domains(translator: Translator, evidence: DomainEvidence, seed: int) -> Dom
         test=(evidence.test.images, evidence.test.labels),
         target=target,
         adapted={arm: (adapted(arm, own, target, variants, seed=seed), labels) for arm in TRANSFORMS},
-        translated=(translated, train.labels.repeat(turns)),
-        there=(there, val.labels),
-        back=None if back is None else (in_form_of_b(back, channels), val.labels),
+        translated=tuple((images, train.labels.repeat(turns)) for images in translated),
+        there=(torch.cat(there), same),
+        back=None if back is None else (in_form_of_b(back, channels), same),
         oracle=None if evidence.labeled is None else (evidence.labeled.images, evidence.labeled.labels),
     )
+
+
+def _back(translators: tuple[Translator, ...], there: list[Tensor], seed: int) -> Tensor | None:
+    """The translations, translated back; None where there is no way back."""
+    if "BA" not in translators[0].directions:
+        return None
+    return torch.cat([one.translate(images, "BA", seed=seed) for one, images in zip(translators, there, strict=True)])
 
 
 def _fidelity(domains: Domains, spec: str, num_classes: int, device: torch.device) -> dict[str, Any]:
@@ -184,11 +216,11 @@ def _fidelity(domains: Domains, spec: str, num_classes: int, device: torch.devic
     encoder = encoder_of(spec, own, labels, num_classes=num_classes, seed=ENCODER_SEED, device=device)
     order = torch.randperm(n, generator=_rng())
     source = torch.cat([domains.val[0], own[order]])
-    translated = torch.cat([domains.there[0], domains.translated[0][order]])
+    translated = torch.cat([domains.there[0][: len(domains.val[1])], domains.translated[0][0][order]])  # by the first
     return domain_fidelity(encoder, domains.test[0], domains.target, source, translated)
 
 
-def _origin(translator: Translator, evidence: DomainEvidence, command: str | None) -> dict[str, Any]:
+def _origin(translators: tuple[Translator, ...], evidence: DomainEvidence, command: str | None) -> dict[str, Any]:
     """What was measured, on what, and with which versions."""
     parts = {"train": evidence.train, "val": evidence.val, "test": evidence.test}
     per_class = {
@@ -200,7 +232,7 @@ def _origin(translator: Translator, evidence: DomainEvidence, command: str | Non
         "schema": 1,
         "study": "translation",
         "ganaug": version("ganaug"),
-        "model": translator.hash,
+        "model": ", ".join(translator.hash for translator in translators),
         "splits": {name: data.fingerprint for name, data in sets.items()},
         "data": {
             "classes": list(evidence.train.classes),
@@ -231,7 +263,7 @@ def _some(images: Tensor) -> Tensor:
     return images[torch.randperm(len(images), generator=_rng())[:JUDGED]]
 
 
-def _pictures(translator: Translator, domains: Domains, evidence: DomainEvidence, copies: Findings) -> Pictures:
+def _pictures(domains: Domains, evidence: DomainEvidence, copies: Findings) -> Pictures:
     """The sheet: A, A to B, A to B and back where there is a way back, and images of B."""
     labels, m = evidence.val.labels, min(SHOWN, len(evidence.val), len(evidence.target))
     shown, others = _by_turns(labels)[:m], torch.randperm(len(evidence.target), generator=_rng())[:m]

@@ -199,6 +199,11 @@ def generator_folder(path: Path) -> Path:
     for folder in (path, path / "generator"):
         if (folder / GENERATOR.cards).is_file():
             return folder
+    if any((path / name).exists() for name in ("translator.json", "translator")):
+        raise ModelError(
+            f"{path} must be a run folder of `ganaug train` or a generator folder, got a translator, which draws no "
+            "images of its own; use `ganaug translate`"
+        )
     if (path / "run.json").is_file():
         raise ModelError(
             f"{path} must be a finished run, got one without a generator; finish it with `ganaug train ... --resume`"
