@@ -27,6 +27,7 @@ import numpy as np
 import torch
 import typer
 from bench_serving import ITEMS, loader_with_and_without, pool_and_png, replace_and_flip
+from bench_translation import BATCH, SIDE, STEPS, cyclegan_steps
 
 from ganaug.files import replace_file
 from ganaug.measures.fidelity import gaussian_distance, prdc
@@ -121,6 +122,13 @@ TABLE = (
     Row(f"Frechet distance, {WIDTH}-d, from moments", "torch-fidelity", 2, 1e-5, frechet_and_torch_fidelity),
     Row(f"precision ... coverage, 2 x {ROWS} x {WIDTH}, float32", "prdc", 2.3, 1e-3, neighbours(torch.float32)),
     Row(f"precision ... coverage, 2 x {ROWS} x {WIDTH}, bfloat16", "prdc", 7, 1e-2, neighbours(torch.bfloat16)),
+    Row(
+        f"{STEPS} CycleGAN steps, {SIDE} px, batch {BATCH}, bf16",
+        "the same networks in a plain fp32 loop",
+        1.5,
+        None,
+        cyclegan_steps,
+    ),
     *(
         Row(f"{ITEMS} x {what}, {side} px", peer, owed if side == 32 else 0, None, prepare(side))
         for side in (32, 64, 224)

@@ -143,10 +143,10 @@ def write(name: str, study: Study, result: dict[str, Any], steps: int, seconds: 
     """results/domains/NAME.json and .md."""
     rows = [{key: arm.get(key) for key in SHOWN} for arm in result["gain"]["arms"]]
     record(
-        "domains",
+        name,
         study.title,
         rows,
-        file=name,
+        room="domains",
         steps=steps,
         training_seconds=seconds,
         **{key: result[key] for key in ("gain", "label_preservation", "fidelity", "recommendation", "notes", "data")},
