@@ -29,6 +29,7 @@ from ganaug.study import measure_translation
 
 SIDE = 28  # px of MNIST; of which its digits fill 20
 EACH = 6_000  # images of a domain
+CLASSIFIER_STEPS = 700  # of every classifier, some six epochs
 SHOWN = ("name", "mean", "delta", "ci", "p", "verdict")
 
 
@@ -123,9 +124,9 @@ def main(
         return
     a, b, test = study.read(data)
     shutil.rmtree(place / "report", ignore_errors=True)
-    result = measure_translation(
-        [out for _, _, out, _, _ in jobs], a=a, b=b, test=test, out=place / "report", seeds=seeds
-    )
+    runs = [out for _, _, out, _, _ in jobs]
+    recipe = load_recipe("auto", [f"measure.steps={CLASSIFIER_STEPS}"])
+    result = measure_translation(runs, a=a, b=b, test=test, out=place / "report", seeds=seeds, recipe=recipe)
     write(name, study, result, steps, seconds)
 
 
