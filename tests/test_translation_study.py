@@ -21,10 +21,11 @@ from ganaug.measures.domains import CHEAP, MIXED, ORACLE, ORDER, PLAIN
 from ganaug.measures.features import encoder_of
 from ganaug.measures.marginals import label_marginals
 from ganaug.measures.selftraining import given_guesses
+from ganaug.nets.translation import as_channels
 from ganaug.report import sentence, summary_table
 from ganaug.study import measure_translation
 from ganaug.study.adaptation import TRANSFORMS, adapted
-from ganaug.study.domains import gather_domains, in_form_of_b
+from ganaug.study.domains import gather_domains
 from ganaug.study.fidelity import domain_fidelity
 from ganaug.study.memorization import memorization_of_target
 from ganaug.synthesis.translator import Architecture, Translator
@@ -237,7 +238,7 @@ def test_images_are_read_in_the_translators_form(tmp_path: Path, digits: Labeled
     found = gathered(wide, {"a": tmp_path / "a", "b": tmp_path / "b", "test": colours})
     assert found.train.shape == (1, 16, 16) and found.target.shape == found.test.shape == (3, 16, 16)
     assert len(found.target) == 12 and found.labeled is None
-    assert in_form_of_b(found.train.images, 3).equal(found.train.images.expand(-1, 3, -1, -1))
+    assert as_channels(found.train.images, 3).equal(found.train.images.expand(-1, 3, -1, -1))
 
 
 def test_a_folder_with_noise_from_gray_to_colour_is_measured(tmp_path: Path, sets: Sets):
@@ -257,7 +258,7 @@ def test_a_folder_with_noise_from_gray_to_colour_is_measured(tmp_path: Path, set
 
 def test_colours_become_the_rounded_mean_where_b_is_gray():
     images = torch.tensor([10, 20, 31], dtype=torch.uint8).view(1, 3, 1, 1)
-    assert in_form_of_b(images, 1).item() == 20 and in_form_of_b(images, 3) is images
+    assert as_channels(images, 1).item() == 20 and as_channels(images, 3) is images
 
 
 def test_classes_that_only_a_has_are_measured_without(sets: Sets):

@@ -167,14 +167,16 @@ def mirrored(x: Tensor, multiple: int, margin: int) -> Tensor:
 
 
 def as_channels(images: Tensor, channels: int) -> Tensor:
-    """The images with so many channels: as they are, or the mean of theirs in each.
+    """The images [N, C, H, W] with so many channels: as they are, or the mean of theirs in each, rounded for uint8.
 
     >>> as_channels(torch.tensor([0.0, 0.0, 0.6]).view(1, 3, 1, 1), 1).item()
     0.20000000298023224
     """
     if images.shape[1] == channels:
         return images
-    return images.mean(1, keepdim=True).expand(-1, channels, -1, -1)
+    mean = images.float().mean(1, keepdim=True)
+    mean = mean if images.is_floating_point() else mean.round().to(images.dtype)
+    return mean.expand(-1, channels, -1, -1)
 
 
 TRANSLATORS = {"resnet": ResnetTranslator, "unet": UnetTranslator}

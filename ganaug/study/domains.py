@@ -6,21 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ganaug.data import (
     LabeledImages,
     UnlabeledImages,
     listed,
     load,
-    load_unlabeled,
+    load_domain,
     require_images,
-    resized,
     scaled,
     without_labels,
 )
 from ganaug.errors import DataError, ModelError
-from ganaug.nets.translation import as_channels
 from ganaug.recipe import Data, validate
 from ganaug.report.findings import part as part_of
 from ganaug.run import VAL_FRACTION, Val, recorded_val, split
@@ -90,17 +87,6 @@ def gather_domains(
     return DomainEvidence(train, held_out, target, labeled, settled.test, tuple(notes), settled.facts)
 
 
-def in_form_of_b(images: Tensor, channels: int) -> Tensor:
-    """uint8 [N, C, H, W] with so many channels: as they are, or the rounded mean of theirs in each.
-
-    >>> in_form_of_b(torch.full((1, 1, 8, 8), 7, dtype=torch.uint8), 3).shape
-    torch.Size([1, 3, 8, 8])
-    """
-    if images.shape[1] == channels:
-        return images
-    return as_channels(images.float(), channels).round().to(torch.uint8)
-
-
 def replaced(settings: Data, **changes: Any) -> Data:
     """The same settings but for what is named."""
     return settings.model_copy(update=changes)
@@ -164,16 +150,11 @@ def _target(
     Raises:
         DataError: They cannot be read, or have some of A's classes and others.
     """
-    if isinstance(b, UnlabeledImages):
+    if isinstance(b, LabeledImages | UnlabeledImages):
         _require_channels(b, channels)
-        return resized(b, sides), None, []
-    try:
-        labeled = _read(b, channels, sides, replaced(settings, groups=""))
-    except DataError:
-        if isinstance(b, LabeledImages):
-            raise
-        keys = {"resolution": sides, "channels": channels, "skip_bad": settings.skip_bad}
-        return load_unlabeled(b, **keys), None, []
+    labeled = load_domain(b, resolution=sides, channels=channels, skip_bad=settings.skip_bad)
+    if isinstance(labeled, UnlabeledImages):
+        return labeled, None, []
     if not set(labeled.classes) & set(a.classes):
         note = f"{labeled.source}: {listed([*labeled.classes])} are no classes of A, so its images count as unlabelled."
         return without_labels(labeled), None, [note]

@@ -23,11 +23,12 @@ from ganaug.measures.features import encoder_of
 from ganaug.measures.networks import build_classifier
 from ganaug.measures.shift import measure_domains
 from ganaug.measures.statistics import MIN_SEEDS
+from ganaug.nets.translation import as_channels
 from ganaug.recipe import Recipe, load_recipe
 from ganaug.report import Pictures, strict, write_report
 from ganaug.run import Val
 from ganaug.study.adaptation import TRANSFORMS, adapted
-from ganaug.study.domains import DomainEvidence, Images, Target, gather_domains, in_form_of_b
+from ganaug.study.domains import DomainEvidence, Images, Target, gather_domains
 from ganaug.study.fidelity import domain_fidelity
 from ganaug.study.memorization import Findings, memorization_of_target
 from ganaug.study.protocol import ENCODER_SEED, JUDGED, SEEDS
@@ -174,7 +175,7 @@ def _loaded(source: Source | Sequence[Source], device: str) -> tuple[Translator,
 def _domains(translators: tuple[Translator, ...], evidence: DomainEvidence, seed: int) -> Domains:
     """All images that classifiers see, translated and adapted."""
     channels, train, val = translators[0].channels[1], evidence.train, evidence.val
-    own, target = in_form_of_b(train.images, channels), evidence.target.images
+    own, target = as_channels(train.images, channels), evidence.target.images
     there = [translator.translate(val.images, "AB", seed=mix(seed, VARIANTS)) for translator in translators]
     back = _back(translators, there, mix(seed, VARIANTS))
     variants = max(1, min(VARIANTS, POOL // own.nbytes))
@@ -188,13 +189,13 @@ def _domains(translators: tuple[Translator, ...], evidence: DomainEvidence, seed
     labels = train.labels.repeat(variants)
     return Domains(
         source=(own, train.labels),
-        val=(in_form_of_b(val.images, channels), val.labels),
+        val=(as_channels(val.images, channels), val.labels),
         test=(evidence.test.images, evidence.test.labels),
         target=target,
         adapted={arm: (adapted(arm, own, target, variants, seed=seed), labels) for arm in TRANSFORMS},
         translated=tuple((images, train.labels.repeat(turns)) for images in translated),
         there=(torch.cat(there), same),
-        back=None if back is None else (in_form_of_b(back, channels), same),
+        back=None if back is None else (as_channels(back, channels), same),
         oracle=None if evidence.labeled is None else (evidence.labeled.images, evidence.labeled.labels),
     )
 

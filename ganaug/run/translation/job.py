@@ -15,11 +15,12 @@ from ganaug.auto import Choice
 from ganaug.data import Batches, LabeledImages, listed
 from ganaug.measures.classifier import initial
 from ganaug.measures.selftraining import guess_labels
+from ganaug.nets.translation import as_channels
 from ganaug.recipe import Recipe
 from ganaug.run.differences import changed_keys
 from ganaug.run.job import Job, Judgement, Means
 from ganaug.run.translation.choices import parts
-from ganaug.run.translation.judge import LOST, Judge, Opinion, at_b
+from ganaug.run.translation.judge import LOST, Judge, Opinion
 from ganaug.run.translation.planning import TranslationPlan
 from ganaug.run.translation.sheet import sheet
 from ganaug.synthesis import Translator
@@ -105,8 +106,8 @@ class TranslationJob(Job):
         log.info("guessing the classes of %s images of B", f"{len(b):,}")
         channels = b.shape[0]
         return guess_labels(
-            *(at_b(a.images, channels), a.labels, b.images),
-            held_out=(at_b(a_val.images, channels), a_val.labels),
+            *(as_channels(a.images, channels), a.labels, b.images),
+            held_out=(as_channels(a_val.images, channels), a_val.labels),
             num_classes=a.num_classes,
             seed=self.recipe.train.seed,
             device=self.device,

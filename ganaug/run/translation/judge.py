@@ -12,7 +12,6 @@ from ganaug.measures.classifier import default_steps, fit_classifier, predict
 from ganaug.measures.features import Encoder, random_encoder
 from ganaug.measures.fidelity import frechet_distance, kernel_distance
 from ganaug.measures.jackknife import jackknife
-from ganaug.nets.translation import as_channels
 from ganaug.run.translation.planning import TranslationPlan
 from ganaug.synthesis import Translator
 from ganaug.translation import CycleState
@@ -154,11 +153,6 @@ def recalls(right: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str
     """
     found = {name: right[labels == k].double().mean() for k, name in enumerate(classes)}
     return {name: float(share) for name, share in found.items() if share.isfinite()}
-
-
-def at_b(images: Tensor, channels: int) -> Tensor:
-    """uint8 images of A with the channels of B, as a classifier of B sees them."""
-    return as_channels(images.float(), channels).round().to(torch.uint8)
 
 
 def _error(real: Tensor, made: Tensor) -> float:

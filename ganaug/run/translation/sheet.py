@@ -23,7 +23,7 @@ def sheet(todo: TranslationPlan, translator: Translator) -> np.ndarray:
     a, b = (part.images[spread(len(part), n)] for part in (todo.a_val, todo.b_val))
     rows = [*_ways(translator, a, "AB"), *(_ways(translator, b, "BA") if _returns(translator) else [b])]
     channels = max(todo.a.shape[0], todo.b.shape[0])
-    same = [as_channels(row.float(), channels).round().to(torch.uint8) for row in rows]
+    same = [as_channels(row, channels) for row in rows]
     return grid(torch.cat(same), columns=n, gap=GAP, min_side=MIN_SIDE)
 
 
