@@ -46,9 +46,17 @@ def learn_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     for room in ("features", "selftraining"):
         monkeypatch.setattr(f"ganaug.measures.{room}.default_steps", lambda n: 10)
     monkeypatch.setattr("ganaug.run.judge.PROBE_STEPS", 10)
+    monkeypatch.setattr("ganaug.run.translation.judge.default_steps", lambda n: 10)
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
 
 
 def tree(root: Path) -> dict[str, bytes]:
     """Every file below `root` with its content."""
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def one_sentence(capsys: pytest.CaptureFixture[str]) -> str:
+    """What stood on stderr, which must be one line of ours; nothing stood on stdout."""
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.startswith("ganaug: ") and "Traceback" not in err, out + err
+    return err.removeprefix("ganaug: ").rstrip()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from shell import TINY, ganaug, learn_fast, pictures, tree, write_folder
+from shell import TINY, ganaug, learn_fast, one_sentence, pictures, tree, write_folder
 
 import ganaug.run as run_room
 from ganaug.errors import DivergedError
@@ -52,13 +52,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "flipped/generator.safetensors").write_bytes(weights)
     (root / "garbled/generator.json").write_text("{")
     return root
-
-
-def one_sentence(capsys: pytest.CaptureFixture[str]) -> str:
-    """What stood on stderr, which must be one line of ours; nothing stood on stdout."""
-    out, err = capsys.readouterr()
-    assert out == "" and err.count("\n") == 1 and err.startswith("ganaug: ") and "Traceback" not in err, out + err
-    return err.removeprefix("ganaug: ").rstrip()
 
 
 TRAIN, RUN = "train {w}/good -o {o} ", "generate {w}/run -o {o} "
