@@ -93,6 +93,27 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+class Filling:
+    """A recipe whose open keys are filled, one after another, each with its reason.
+
+    Attributes:
+        tables: As far as they are filled.
+        choices: What was decided so far.
+    """
+
+    def __init__(self, recipe: Recipe):
+        self.tables: dict[str, Any] = recipe.model_dump()
+        self.choices: list[Choice] = []
+
+    def choose(self, key: str, value: Any, why: str) -> Any:
+        """Decide on `table.key`, where it is open; what it then holds."""
+        table, name = key.split(".")
+        if self.tables[table][name] is None:
+            self.tables[table][name] = value
+            self.choices.append(Choice(key, value, why))
+        return self.tables[table][name]
+
+
 def complete(
     recipe: Recipe, data: LabeledImages, device: torch.device, cost: Cost, *, held_out: int = 0, extra: int = 0
 ) -> tuple[Recipe, list[Choice]]:
@@ -110,16 +131,8 @@ def complete(
         RecipeError: `data` has not the form that the recipe asks for.
     """
     _require_form(recipe, data)
-    choices: list[Choice] = []
-    tables = recipe.model_dump()
-
-    def choose(key: str, value: Any, why: str) -> Any:
-        table, name = key.split(".")
-        if tables[table][name] is None:
-            tables[table][name] = value
-            choices.append(Choice(key, value, why))
-        return tables[table][name]
-
+    filling = Filling(recipe)
+    tables, choose = filling.tables, filling.choose
     channels, height, side = data.shape
     shown, n, on_cpu = height * side, len(data) + extra, device.type == "cpu"
     choose("data.resolution", (height, side), "the images' own size")
@@ -147,7 +160,7 @@ def complete(
     choose("train.choose_by", *_choose_by(held_out))
     choose("train.checkpoint_every", max(1, steps // 10), "a tenth of the run")
     choose("train.ema_images", steps * batch_size / 20, "half-life of a twentieth of the run")
-    return validate(tables, data.source), choices
+    return validate(tables, data.source), filling.choices
 
 
 def affordable(recipe: Recipe, shape: tuple[int, int, int], device: torch.device) -> tuple[tuple[int, int], str] | None:

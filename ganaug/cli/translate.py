@@ -62,7 +62,7 @@ def fit(
     chosen = recipe_of(str(stored) if resume and recipe is None and stored.is_file() else recipe, settings)
     todo = plan_translation(a, b, chosen, device=device)
     if dry_run:
-        for line in (*said(todo.choices), todo.describe(), "", dump_recipe(todo.recipe)):
+        for line in (*said(todo.choices), todo.networks, "", dump_recipe(todo.recipe)):
             typer.echo(line)
         return
     facts = translate_as(todo, out, resume=resume, quiet=quiet).provenance

@@ -11,10 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ganaug.auto import Choice
 from ganaug.data import Batches, listed, monotonous
 from ganaug.images import grid
-from ganaug.recipe import Recipe
 from ganaug.run.differences import differences
 from ganaug.run.job import Job, Means
 from ganaug.run.job import Judgement as AnyJudgement
@@ -34,30 +32,12 @@ PER_CLASS = 8  # samples of each class in a sheet
 SHEET_CLASSES = 20  # rows of a sheet at most
 
 
-@dataclass(frozen=True)
-class GanJob(Job):
+@dataclass
+class GanJob(Job[Plan]):
     """Learn a conditional generator as planned."""
 
     ships: ClassVar[str] = "generator"
     todo: Plan
-
-    @property
-    def recipe(self) -> Recipe:
-        return self.todo.recipe
-
-    @property
-    def choices(self) -> list[Choice]:
-        return self.todo.choices
-
-    @property
-    def device(self) -> torch.device:
-        return self.todo.device
-
-    def describe(self) -> str:
-        return self.todo.networks
-
-    def facts(self) -> dict[str, Any]:
-        return self.todo.facts()
 
     def sources(self) -> dict[str, Any]:
         return {**self.todo.sources(), "val_images": len(self.todo.val)}
@@ -145,4 +125,4 @@ class GanJob(Job):
         self._synthesizer(state, result).save(folder)
 
     def _synthesizer(self, state: GanState, provenance: dict[str, Any]) -> Synthesizer:
-        return Synthesizer(state.G_ema, architecture(self.todo), provenance, str(self.device))
+        return Synthesizer(state.G_ema, architecture(self.todo), provenance, str(self.todo.device))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sized
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -37,14 +37,8 @@ class Judgement(Protocol):
         ...
 
 
-class Job(Protocol):
-    """A training as planned: how its state begins, learns, is judged, shown and shipped.
-
-    Attributes:
-        ships: The sub-folder of what the run makes.
-    """
-
-    ships: ClassVar[str]
+class Plan(Protocol):
+    """All that decides a run."""
 
     @property
     def recipe(self) -> Recipe:
@@ -61,13 +55,39 @@ class Job(Protocol):
         """Where it takes place."""
         ...
 
-    def describe(self) -> str:
+    @property
+    def networks(self) -> str:
         """The networks in one line."""
         ...
 
     def facts(self) -> dict[str, Any]:
-        """What the product remembers of its making; no paths, for it is shared."""
+        """What the product remembers of its making."""
         ...
+
+
+P = TypeVar("P", bound=Plan)
+
+
+class Job(Protocol[P]):
+    """A training as planned: how its state begins, learns, is judged, shown and shipped.
+
+    Attributes:
+        ships: The sub-folder of what the run makes.
+        todo: What was planned.
+    """
+
+    ships: ClassVar[str]
+
+    todo: P
+
+    @property
+    def recipe(self) -> Recipe:
+        """Complete: nothing is left to decide."""
+        return self.todo.recipe
+
+    def facts(self) -> dict[str, Any]:
+        """What the product remembers of its making; no paths, for it is shared."""
+        return self.todo.facts()
 
     def sources(self) -> dict[str, Any]:
         """Where things came from, for the run folder alone."""

@@ -42,7 +42,7 @@ def _finish(job: Job, out: Path, quiet: bool) -> None:
     """Take the steps that are left, and ship the best checkpoint."""
     sentence = f"{out}: stopped before the next step, all before it is saved; go on with --resume"
     with stop_signals(at_once=sentence) as stopped:
-        for line in (*said(job.choices), job.describe()):
+        for line in (*said(job.todo.choices), job.todo.networks):
             log.info("%s", line)
         warn_of_other_machine(job, out)
         state = job.start()

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from ganaug.auto import Choice, precision
+from ganaug.auto import Choice, Filling, precision
 from ganaug.errors import RecipeError
 from ganaug.nets import Shape
 from ganaug.recipe import Recipe, validate
@@ -41,16 +41,8 @@ def complete(
     Raises:
         RecipeError: A term needs labels of A, or pairs, and there are none.
     """
-    choices: list[Choice] = []
-    tables = recipe.model_dump()
-
-    def choose(key: str, value: Any, why: str) -> Any:
-        table, name = key.split(".")
-        if tables[table][name] is None:
-            tables[table][name] = value
-            choices.append(Choice(key, value, why))
-        return tables[table][name]
-
+    filling = Filling(recipe)
+    tables, choose = filling.tables, filling.choose
     choose("data.resolution", a[1:], "the images' own size")
     engine = choose("translate.engine", *_engine(labelled, paired))
     changed, sizes = PRESETS[engine]
@@ -82,7 +74,7 @@ def complete(
         choose("train.sampling", "balanced", "G and D see every class of A as often as any other")
     choose("train.checkpoint_every", max(1, steps // 10), "a tenth of the run")
     choose("train.ema_images", steps * batch / 40, "half-life of a fortieth of the run")
-    return validate(tables, "auto"), choices
+    return validate(tables, "auto"), filling.choices
 
 
 def parts(recipe: Recipe) -> tuple[Terms, Sizes]:

@@ -11,12 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ganaug.auto import Choice
 from ganaug.data import Batches, LabeledImages, listed
 from ganaug.measures.classifier import initial
 from ganaug.measures.selftraining import guess_labels
 from ganaug.nets.translation import as_channels
-from ganaug.recipe import Recipe
 from ganaug.run.differences import changed_keys
 from ganaug.run.job import Job, Judgement, Means
 from ganaug.run.translation.choices import parts
@@ -33,30 +31,12 @@ B_STREAM = 1  # added to the seed of B's batches, whose order must not be that o
 SHIFTED = 0.1  # total variation between class shares beyond which it is said, and three standard errors
 
 
-@dataclass(frozen=True)
-class TranslationJob(Job):
+@dataclass
+class TranslationJob(Job[TranslationPlan]):
     """Learn a translation as planned."""
 
     ships: ClassVar[str] = "translator"
     todo: TranslationPlan
-
-    @property
-    def recipe(self) -> Recipe:
-        return self.todo.recipe
-
-    @property
-    def choices(self) -> list[Choice]:
-        return self.todo.choices
-
-    @property
-    def device(self) -> torch.device:
-        return self.todo.device
-
-    def describe(self) -> str:
-        return self.todo.describe()
-
-    def facts(self) -> dict[str, Any]:
-        return self.todo.facts()
 
     def sources(self) -> dict[str, Any]:
         return self.todo.places
@@ -110,7 +90,7 @@ class TranslationJob(Job):
             held_out=(as_channels(a_val.images, channels), a_val.labels),
             num_classes=a.num_classes,
             seed=self.recipe.train.seed,
-            device=self.device,
+            device=self.todo.device,
         ).labels
 
     def start(self) -> CycleState:
@@ -119,7 +99,7 @@ class TranslationJob(Job):
         if terms.task > 0:
             task = initial(self.todo.b.shape, len(self.todo.classes), self.recipe.train.seed)
         judge = self.judges.classifier if terms.semantic > 0 else None
-        return build(self.todo.a.shape, self.todo.b.shape, sizes, terms, self.device, task=task, judge=judge)
+        return build(self.todo.a.shape, self.todo.b.shape, sizes, terms, self.todo.device, task=task, judge=judge)
 
     def begin(self, state: Any) -> None:
         """Nothing is taken over."""
@@ -187,7 +167,7 @@ class TranslationJob(Job):
     def _translator(self, state: CycleState, provenance: dict[str, Any]) -> Translator:
         averages = {name.removeprefix("G_").removesuffix("_ema"): G for name, G in state.averages.items()}
         G = nn.ModuleDict({way: averages[way] for way in ("AB", "BA") if way in averages})
-        return Translator(G, self._architecture(tuple(G)), provenance, str(self.device))
+        return Translator(G, self._architecture(tuple(G)), provenance, str(self.todo.device))
 
     def _architecture(self, directions: tuple[Any, ...]) -> Architecture:
         sizes = parts(self.recipe)[1]

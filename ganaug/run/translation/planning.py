@@ -94,8 +94,9 @@ class TranslationPlan:
             "recipe": self.recipe.model_dump(mode="json"),
         }
 
-    def describe(self) -> str:
-        """The networks in one line."""
+    @property
+    def networks(self) -> str:
+        """The networks' sizes in one line."""
         return describe(self.a.shape, self.b.shape, *parts(self.recipe))
 
 
