@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parent / "results"
 NOTHING = 1e-12  # what rounding leaves of 0
 
 
-def record(name: str, title: str, rows: list[dict[str, Any]], *, room: str = "", **facts: Any) -> Path:
+def record(name: str, title: str, rows: list[dict[str, Any]], *, room: str = "", note: str = "", **facts: Any) -> Path:
     """Write results/NAME/NAME.json and NAME.md, and print the table; returns the folder.
 
     Args:
@@ -22,13 +22,14 @@ def record(name: str, title: str, rows: list[dict[str, Any]], *, room: str = "",
         title: A sentence that says what the rows show.
         rows: The table; all rows have the keys of the first.
         room: The folder, where it is not called as the files.
+        note: What the table rests on, in sentences.
         facts: What else the JSON holds.
     """
     folder = RESULTS / (room or name)
     folder.mkdir(parents=True, exist_ok=True)
     content = {"title": title, **origin(), **facts, "rows": rows}
     (folder / f"{name}.json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    page = f"# {title}\n\n{table(content['rows'])}\n\n{made(content)}\n"
+    page = "\n\n".join(filter(None, (f"# {title}", table(content["rows"]), note, made(content)))) + "\n"
     (folder / f"{name}.md").write_text(page, encoding="utf-8")
     print(table(content["rows"]))
     return folder
