@@ -125,7 +125,8 @@ def main(
     report = place / f"report, {seeds} seeds"
     if not (report / "measure.json").exists():
         measured(study, data, [out for _, _, out, _, _ in jobs], report, seeds)
-    write(name, study, json.loads((report / "measure.json").read_text(encoding="utf-8")), steps, seconds)
+    found = (report / "measure.json").read_text(encoding="utf-8").replace(f"{data}/", "")
+    write(name, study, json.loads(found), steps, seconds)
 
 
 def measured(study: Study, data: Path, runs: list[Path], report: Path, seeds: int) -> None:
