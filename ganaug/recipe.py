@@ -114,6 +114,7 @@ class Translate(Table):
     blocks: Annotated[int, Field(ge=0, le=64)] | None = None  # residual blocks at its coarsest level
     noise_dim: Annotated[int, Field(ge=0, le=4096)] | None = None  # numbers of noise; 0: one translation of an image
     patch_width: Annotated[int, Field(ge=4, le=1024)] | None = None  # channels of a discriminator at the finest level
+    jitter: bool | None = None  # mirror and shift images at random, both of a pair alike
     crop: Side | None = None  # px, the side of the squares that training cuts from larger images
     guess_b: bool | None = None  # balance B by the classes that a classifier guesses
     sides: Literal["left-right", "right-left"] | None = None  # of A and B, where pairs lie side by side in one image

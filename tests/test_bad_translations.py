@@ -22,6 +22,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_folder(root / "day", pictures(60, size=SIZE))
     write_folder(root / "night", pictures(60, size=SIZE, channels=3, seed=1))
     write_folder(root / "test", pictures(30, size=SIZE, channels=3, seed=2))
+    write_folder(root / "more", pictures(60, size=SIZE, channels=3, seed=9))
     write_folder(root / "few", pictures(15, size=SIZE, channels=3, seed=3))
     write_folder(root / "cows", pictures(60, size=SIZE, channels=3, seed=4), ("ant", "bee", "cow"))
     write_folder(root / "small", pictures(60, size=(16, 20), channels=3, seed=5))
@@ -31,6 +32,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i, image in enumerate(pictures(20, size=SIZE, channels=colour, seed=6)):
             Image.fromarray(image).save(root / name / f"{i:02d}.png")
     (root / "other/07.png").rename(root / "other/seven.png")
+    (root / "clear").mkdir()
+    for i, image in enumerate(pictures(20, size=SIZE, channels=4, seed=8)):
+        Image.fromarray(image).save(root / "clear" / f"{i:02d}.png")
     shutil.copytree(root / "right", root / "wide")
     Image.fromarray(np.zeros((16, 24, 3), np.uint8)).save(root / "wide/05.png")
     (root / "odd").mkdir()
@@ -61,6 +65,32 @@ TABLE = {
     ),
     "an unknown engine": (FIT + "--set translate.engine=munit", "translate.engine must be", "got 'munit'"),
     "a misspelt key": (FIT + "--set translate.cycel=1", "translate.cycel", "did you mean 'translate.cycle'?"),
+    "one number of channels for both": (FIT + "--set data.channels=1", "data.channels must be left out", "got 1"),
+    "halved to nothing": (
+        FIT + "--set translate.downs=8",
+        "translate.downs must be 3 or less",
+    ),
+    "a crop beyond the image": (FIT + "--set translate.crop=100", "translate.crop must be at most", "16 px, got 100"),
+    "classes of B without those of A": (
+        "translate fit {w}/left {w}/day -o {o} --set translate.guess_b=true",
+        "translate.guess_b must be left out for images of A without labels",
+    ),
+    "balance without classes": (
+        "translate fit {w}/left {w}/day -o {o} --set train.sampling=balanced",
+        "train.sampling must be left out for images of A without labels",
+    ),
+    "sides of two folders": (
+        FIT + "--set translate.sides=right-left",
+        "translate.sides must be left out",
+        "'right-left'",
+    ),
+    "output in the source": (
+        "translate apply {w}/run {w}/left -o {w}/left/new",
+        "left/new must lie outside of",
+        "move it",
+    ),
+    "transparent images": ("translate apply {w}/run {w}/clear -o {o}", "must have 1 channel", "got 4 in 20 of 20"),
+    "another B": (MEASURE.replace("{w}/night", "{w}/more"), "--target must be what", "more"),
     "nothing to resume": (FIT + "--resume", "must hold a run to resume, got none"),
     "resumed with another domain": (
         "translate fit {w}/day {w}/test -o {w}/run --resume",
@@ -104,6 +134,12 @@ def test_a_folder_with_content_is_refused_untouched(
     assert ganaug(*command.format(w=world, o=tmp_path).split(), "-q") == 2
     assert "must" in one_sentence(capsys)
     assert tree(tmp_path) == {"mine.txt": b"mine"}
+
+
+def test_images_of_an_npz_without_labels_are_translated(world: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "plain.npz", images=pictures(5, size=SIZE))
+    assert ganaug("translate", "apply", world / "run", tmp_path / "plain.npz", "-o", tmp_path / "out", "-q") == 0
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 5
 
 
 def test_a_complete_run_and_a_complete_corpus_are_left_as_they_are(world: Path, tmp_path: Path) -> None:

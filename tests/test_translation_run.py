@@ -25,7 +25,8 @@ from ganaug.run.translation import TranslationPlan, plan_translation, translate_
 from ganaug.run.translation.job import TranslationJob
 from ganaug.run.translation.judge import Opinion, recalls
 from ganaug.synthesis import Synthesizer, Translator
-from ganaug.translation import CycleState
+from ganaug.translation import CycleState, Terms
+from ganaug.translation.loop import shown
 
 TINY = (
     *("nets.width=4", "translate.patch_width=4", "translate.downs=1", "translate.noise_dim=4"),
@@ -151,8 +152,20 @@ def test_pairs_stay_pairs_on_both_sides_of_the_split_and_in_every_batch():
     for a, b in ((todo.a, todo.b), (todo.a_val, todo.b_val)):
         assert len(a) == len(b) and torch.equal(255 - a.images.expand(-1, 3, -1, -1), b.images)
     a, b = TranslationJob(todo).streams
+    terms = Terms(l1=1.0, jitter=True, crop=12)
     for step in range(20):
-        assert torch.allclose(-a[step][0].expand(-1, 3, -1, -1), b[step][0], atol=1e-6)
+        one, other = shown(a[step][0], b[step][0], terms, torch.Generator().manual_seed(step))
+        assert one.shape[2:] == (12, 12) and torch.allclose(-one.expand(-1, 3, -1, -1), other, atol=1e-6)
+
+
+def test_jitter_mirrors_and_shifts_and_what_is_no_pair_moves_alone():
+    images = torch.arange(256.0).view(1, 1, 16, 16).expand(64, -1, -1, -1) / 128 - 1
+    a, b = shown(images, images, Terms(jitter=True), torch.Generator().manual_seed(0))
+    assert a.shape == images.shape and not torch.equal(a, b)
+    mirrored = (a[:, 0, 8, 9] < a[:, 0, 8, 8]).float().mean()
+    assert 0.3 < mirrored < 0.7
+    plain = [shown(images, images, Terms(crop=crop), torch.Generator())[0] for crop in (None, 20)]
+    assert all(torch.equal(x, images) for x in plain)
 
 
 def test_images_that_are_not_square_are_learned_in_squares_and_translated_whole(tmp_path: Path):

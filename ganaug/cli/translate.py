@@ -88,14 +88,14 @@ def apply(
 ) -> None:
     """Translate images, each at its own size, into a corpus with manifest, card and provenance."""
     from ganaug.corpus import write_translations
-    from ganaug.data.sources import list_pictures
+    from ganaug.data.unlabeled import list_unlabeled
     from ganaug.run import meter
     from ganaug.synthesis import Translator
 
     speak(logging.WARNING if quiet else logging.INFO)
     translator = Translator.load(model, device)
     start, done = time.monotonic(), 0
-    with meter("translate", len(list_pictures(source, labeled=False)), quiet=quiet) as report:
+    with meter("translate", len(list_unlabeled(source)), quiet=quiet) as report:
 
         def written(count: int, _: int) -> None:
             nonlocal done

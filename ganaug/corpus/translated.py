@@ -22,7 +22,7 @@ from ganaug.data.conversions import say_conversions
 from ganaug.data.domains import Source, list_domain
 from ganaug.data.listing import Listing, require_usable, without_ending
 from ganaug.data.scan import Facts, scan
-from ganaug.errors import DataError
+from ganaug.errors import DataError, OutputError
 from ganaug.files import is_taken, new_folder, require_new, require_room
 from ganaug.images import read_image
 
@@ -65,7 +65,7 @@ def write_translations(
     Raises:
         DataError: The source cannot be read, has other channels than the translator takes, or two names that would be
             one; or there is no such direction. The file is named.
-        OutputError: `out` holds something, and `resume` is off or it is another corpus.
+        OutputError: `out` holds something, and `resume` is off or it is another corpus; or it lies in the source.
         CorpusError: With `resume`, the corpus deviates from its manifest.
         DiskFullError: No room, or too little to begin; nothing is left behind.
         GanaugError: `out` lies where nothing can be written.
@@ -77,6 +77,7 @@ def write_translations(
     out = Path(out)
     if not resume:
         require_new(out)
+    _require_outside(out, source)
     work = _Work.of(translator, source, direction, seed)
     facts = work.describe()
     if is_taken(out):
@@ -234,6 +235,12 @@ def _require_direction(translator: "Translator", direction: str) -> None:
         )
 
 
+def _require_outside(out: Path, source: Source) -> None:
+    """Refuse to write among the images that are read: the next look at the source would take both for one set."""
+    if isinstance(source, str | Path) and Path(source).is_dir() and Path(source).resolve() in out.resolve().parents:
+        raise OutputError(f"{out} must lie outside of the images it is made from, got a folder in {source}; move it")
+
+
 def _require_classes(listing: Listing) -> None:
     """Every class must have an image, because folder loaders number the classes by their folders."""
     if not len(listing):
@@ -257,9 +264,9 @@ def _require_channels(listing: Listing, seen: list[Facts], inputs: int, directio
     Raises:
         DataError: It is not; the first such file is named.
     """
-    kinds = [min(fact.header.channels, max(inputs, 3)) for fact in seen]
+    kinds = [fact.header.channels for fact in seen]
     usual, count = Counter(kinds).most_common(1)[0]
-    if usual != inputs:
+    if min(usual, max(inputs, 3)) != inputs:  # transparency is composited for colours
         s = "s" * (inputs > 1)
         raise DataError(
             f"{listing.pictures[kinds.index(usual)].name}: images of {direction[0]} must have {inputs} channel{s}, as "

@@ -10,6 +10,7 @@ import torch
 from ganaug.data import (
     LabeledImages,
     UnlabeledImages,
+    held_out_by_hash,
     listed,
     load,
     load_domain,
@@ -83,6 +84,7 @@ def gather_domains(
         raise DataError(f"{target.source}: B must have {FEWEST} images or more, got {len(target)}; add some")
     known = [train, held_out] if inputs == outputs else []
     settled = settle(images, known, drop=False, learned=True, unlabeled=[target], way_on=WAY_ON)
+    notes += dict.fromkeys(note for one in translators for note in _require_own_target(one, target))
     notes += [*unsure, *settled.notes, *_only_in_a(whole, images, labeled)]
     return DomainEvidence(train, held_out, target, labeled, settled.test, tuple(notes), settled.facts)
 
@@ -121,13 +123,35 @@ def _require_own(translator: Translator, train: LabeledImages, val: LabeledImage
     """
     expected = part_of(translator.provenance, "splits")
     if not expected:
-        yield "What the translator learned from is not recorded: it may have seen A's validation images."
+        yield "What the translator learned from is not recorded: it may have seen A's validation or B's test images."
     for key, name, part in (("train", "training", train), ("val", "validation", val)):
         if expected.get(key, part.fingerprint) != part.fingerprint:
             raise ModelError(
                 f"--source must be what {translator.folder or translator} was trained with, got other {name} images "
                 f"in {part.source}; pass the run's own"
             )
+
+
+def _require_own_target(translator: Translator, target: UnlabeledImages) -> Iterator[str]:
+    """What to say of images of B that cannot be compared with those that were learned from.
+
+    The proof that test images are apart covers these and no others.
+
+    Raises:
+        ModelError: They are others.
+    """
+    expected = part_of(translator.provenance, "splits")
+    if "b_train" not in expected:
+        return
+    if translator.provenance.get("paired"):
+        yield "Whether a translator of pairs learned from --target is not verified: it may have seen B's test images."
+        return
+    parts = held_out_by_hash(target, float(part_of(translator.provenance, "val").get("fraction", VAL_FRACTION)))
+    if [expected["b_train"], expected.get("b_val")] != [part.fingerprint for part in parts]:
+        raise ModelError(
+            f"--target must be what {translator.folder or translator} was trained with, got other images in "
+            f"{target.source}; pass the run's own"
+        )
 
 
 def _read(images: Images, channels: int, sides: tuple[int, int], settings: Data) -> LabeledImages:

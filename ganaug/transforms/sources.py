@@ -8,7 +8,7 @@ import numpy as np
 from torch.utils._pytree import tree_leaves
 
 from ganaug.data import LabeledImages, UnlabeledImages
-from ganaug.data.sources import list_pictures
+from ganaug.data.unlabeled import list_unlabeled
 from ganaug.errors import DataError
 from ganaug.images import read_image
 from ganaug.synthesis.translation_pool import Images
@@ -42,7 +42,7 @@ def images_of(pool: Any, channels: int) -> Images:
         DataError: It is none of these; or, when an item is asked for, it cannot be used.
     """
     if isinstance(pool, str | Path):
-        pictures = list_pictures(pool, labeled=False).pictures
+        pictures = list_unlabeled(pool).pictures
         return _Fetched(len(pictures), lambda i: read_image(pictures[i], channels))
     if isinstance(pool, LabeledImages | UnlabeledImages):
         return _Fetched(len(pool), lambda i: pool.images[i].numpy())

@@ -52,7 +52,8 @@ def build(
     """
     _require(a, b, objective, task, judge)
     paired = a[0] + b[0] if objective.paired else 0
-    downs = patch_downs(*a[1:]) if sizes.patch_downs is None else sizes.patch_downs
+    seen = [min(side, objective.crop or side) for side in a[1:]]
+    downs = patch_downs(*seen) if sizes.patch_downs is None else sizes.patch_downs
     with torch.random.fork_rng(devices=[]):  # torch's initialisers know only the global generator
         torch.manual_seed(objective.seed)
         G_AB = _translator(a, b, sizes)

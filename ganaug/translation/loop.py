@@ -19,6 +19,7 @@ from ganaug.descent import (
     update_ema,
     warm_up,
 )
+from ganaug.nets.translation import mirrored
 from ganaug.translation.objective import Terms
 from ganaug.translation.state import CycleState
 from ganaug.translation.steps import discriminator_step, generator_step, task_step
@@ -58,7 +59,7 @@ def train(
         rate = warm_up(state.step, steps) * plateau(state.step / steps, objective.decay)
         state.set_lr(objective.lr * rate / 2 ** len(state.faults))
         (a, labels, trust), (b, *_) = a_batches[draw], b_batches[draw]
-        a, b = squares(a, b, objective, rng)
+        a, b = shown(a, b, objective, rng)
         ways = translate(state, a, b, objective, rng)
         step_losses = discriminator_step(state, ways, objective, rng)
         step_losses |= task_step(state, ways[0], labels, trust, objective, rng)
@@ -72,28 +73,35 @@ def train(
             yield Progress(state.step, dict(losses))
 
 
-def squares(a: Tensor, b: Tensor, objective: Terms, rng: Generator) -> tuple[Tensor, Tensor]:
-    """Squares at random places of images [N, C, H, W]; of pairs at the same ones, of others not."""
-    if objective.crop is None:
-        return a, b
-    places = corners(a, objective.crop, rng)
-    return (
-        cropped(a, places, objective.crop),
-        cropped(b, places if objective.paired else corners(b, objective.crop, rng), objective.crop),
-    )
+def shown(a: Tensor, b: Tensor, objective: Terms, rng: Generator) -> tuple[Tensor, Tensor]:
+    """What is learned from of images [N, C, H, W]: crops at random places, mirrored and shifted on request.
+
+    What is drawn for an image of A is drawn for the other of its pair, too; for images that are no pairs anew.
+    """
+    again = rng.clone_state() if objective.paired else rng
+    return varied(a, objective, rng), varied(b, objective, again)
 
 
-def corners(images: Tensor, side: int, rng: Generator) -> Tensor:
-    """Where squares begin, from the top and from the left: int64 [N, 2]."""
-    room = [max(length - side, 0) + 1 for length in images.shape[2:]]
+def varied(images: Tensor, objective: Terms, rng: Generator) -> Tensor:
+    """The images, or squares of them; with jitter, half of them mirrored, all shifted by up to an eighth of a side."""
+    if objective.crop is not None:
+        side = min(objective.crop, *images.shape[2:])
+        images = cropped(images, side, side, rng)
+    if objective.jitter:
+        height, width = images.shape[2:]
+        flips = torch.rand(len(images), 1, 1, 1, generator=rng, device=rng.device) < 0.5
+        images = torch.where(flips, images.flip(3), images)
+        images = cropped(mirrored(images, 1, min(height, width) // 8), height, width, rng)
+    return images
+
+
+def cropped(images: Tensor, height: int, width: int, rng: Generator) -> Tensor:
+    """A part of each image, [N, C, height, width], from a random place."""
     drawn = torch.rand(len(images), 2, generator=rng, device=rng.device)
-    return (drawn * torch.tensor(room, device=rng.device)).long()
-
-
-def cropped(images: Tensor, corners: Tensor, side: int) -> Tensor:
-    """The squares that begin at the corners, as large as the images allow."""
-    places = zip(images, corners.tolist(), strict=True)
-    return torch.stack([image[:, top : top + side, left : left + side] for image, (top, left) in places])
+    room = [images.shape[2] - height + 1, images.shape[3] - width + 1]
+    places = (drawn * torch.tensor(room, device=rng.device)).long().tolist()
+    parts = zip(images, places, strict=True)
+    return torch.stack([image[:, top : top + height, left : left + width] for image, (top, left) in parts])
 
 
 def average(state: CycleState, beta: float) -> None:

@@ -26,6 +26,7 @@ class Terms:
     lr: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
     decay: float = 0.5  # share of the run after which the rate falls to 0 in a line
+    jitter: bool = False  # mirror and shift images at random, both of a pair alike (Isola et al. 2017, section 3.3)
     crop: int | None = None  # px, the side of the squares that are cut from images at random; None: whole images
     pool: int = 50  # former translations from which half of those that D sees are drawn; 0: none
     places: int = 64  # patches of each layer that the nce term compares, at most

@@ -21,7 +21,7 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "cut": (ONE_WAY | {"nce": 1.0}, {"noise_dim": 16}),
     # Isola et al. 2017, arXiv:1611.07004.
     "pix2pix": (
-        {"cycle": 0.0, "identity": 0.0, "l1": 100.0, "pool": 0},
+        {"cycle": 0.0, "identity": 0.0, "l1": 100.0, "pool": 0, "jitter": True},
         {"name": "unet", "noise_dim": 8, "downs": 4, "blocks": 0},
     ),
 }

@@ -11,7 +11,7 @@ from ganaug.nets import Shape
 from ganaug.recipe import Recipe, validate
 from ganaug.translation import PRESETS, Sizes, Terms, step_seconds
 
-WEIGHTS = ("cycle", "identity", "nce", "semantic", "task", "l1", "pool", "places", "decay")  # as Terms call them
+WEIGHTS = ("cycle", "identity", "nce", "semantic", "task", "l1", "pool", "places", "decay", "jitter")
 SCHEDULE = ("adversarial", "penalty_every", "lr")
 MINUTES = 8.0  # what a run may take by default on two cores
 FEWEST_STEPS, MOST_STEPS, GPU_STEPS = 500, 20_000, 50_000
@@ -55,6 +55,7 @@ def complete(
         choose(f"train.{key}", value, why)
     choose("train.r1_gamma", terms["gammas"].get("r1", 0.0), why)
     _require_terms(tables["translate"], labelled=labelled, paired=paired)
+    _require_labels(tables, labelled=labelled, paired=paired)
 
     choose("translate.network", sizes.get("name", "resnet"), why)
     choose("translate.noise_dim", sizes.get("noise_dim", 0), why)
@@ -64,13 +65,14 @@ def complete(
     choose("translate.patch_width", 32 if device.type == "cpu" else 64, "as wide as the translator, or twice")
     if a[1] != a[2]:
         choose("translate.crop", min(a[1:]), "networks learn from squares, and translate images of any sides")
+    _require_room(tables["translate"], a[1:])
     batch = choose("train.batch_size", min(32 if small else 8, images), "small batches learn most from each image")
     arithmetic = choose("train.precision", *precision(a[1] * a[2], device))
     if tables["train"]["steps"] is None:
         seconds = step_seconds(a, b, *parts(validate(tables, "auto")), batch, arithmetic)
         choose("train.steps", *_steps(seconds, device))
     steps = tables["train"]["steps"]
-    if labelled:
+    if labelled and not paired:
         choose("train.sampling", "balanced", "G and D see every class of A as often as any other")
     choose("train.checkpoint_every", max(1, steps // 10), "a tenth of the run")
     choose("train.ema_images", steps * batch / 40, "half-life of a fortieth of the run")
@@ -114,6 +116,29 @@ def _require_terms(weights: dict[str, Any], *, labelled: bool, paired: bool) -> 
         got = f"{weights['l1']} for images that are {'pairs' if paired else 'none'}"
         raise RecipeError(
             f"translate.l1 must be above 0 for pairs, and for pairs alone, got {got}; use -r pix2pix for pairs"
+        )
+
+
+def _require_labels(tables: dict[str, dict[str, Any]], *, labelled: bool, paired: bool) -> None:
+    """Classes by which images are drawn are A's, and pairs are drawn as they are."""
+    for table, key, value in (("train", "sampling", "balanced"), ("translate", "guess_b", True)):
+        if tables[table][key] == value and (paired or not labelled):
+            what = "pairs" if paired else "images of A without labels"
+            raise RecipeError(
+                f"{table}.{key} must be left out for {what}, got {value!r}; there are no classes to draw by"
+            )
+
+
+def _require_room(nets: dict[str, Any], sides: tuple[int, int]) -> None:
+    """A translator must not halve what it is given to nothing."""
+    crop, most = nets["crop"], min(sides)
+    if crop is not None and crop > most:
+        raise RecipeError(f"translate.crop must be at most the shorter side, {most} px, got {crop}; leave it out")
+    deepest = min(crop or most, most).bit_length() - 2
+    if nets["downs"] > deepest:
+        raise RecipeError(
+            f"translate.downs must be {deepest} or less for squares of {min(crop or most, most)} px, got "
+            f"{nets['downs']}; two px must be left"
         )
 
 

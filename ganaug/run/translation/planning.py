@@ -124,8 +124,7 @@ def plan_translation(
     """
     where_to = pick_device(device)
     require_own(recipe, translates=True)
-    if recipe.data.groups:
-        raise RecipeError("data.groups must be left out of a translation, got it; cut the images apart beforehand")
+    _require_read(recipe, one_folder=b is None)
     domains = _read(a, b, recipe)
     recipe, domains, smaller = _affordable(recipe, domains, where_to)
     (a_train, a_val), (b_train, b_val) = _split(domains, val)
@@ -140,6 +139,26 @@ def plan_translation(
         *(a_train, a_val, b_train, b_val, domains.paired, whole, [*smaller, *choices], where_to),
         *(val, domains.a.fingerprint, places),
     )
+
+
+def _require_read(recipe: Recipe, *, one_folder: bool) -> None:
+    """Refuse what would do nothing.
+
+    Raises:
+        RecipeError: The recipe holds such a key; it is named.
+    """
+    if recipe.data.groups:
+        raise RecipeError("data.groups must be left out of a translation, got it; cut the images apart beforehand")
+    if recipe.data.channels:
+        raise RecipeError(
+            f"data.channels must be left out of a translation, got {recipe.data.channels}; A and B each keep what most "
+            "of their images have"
+        )
+    if recipe.translate.sides and not one_folder:
+        raise RecipeError(
+            f"translate.sides must be left out for two folders, got {recipe.translate.sides!r}; it says which half of "
+            "an image is A"
+        )
 
 
 def _read(a: Source, b: Source | None, recipe: Recipe) -> Domains:
