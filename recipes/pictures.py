@@ -36,7 +36,12 @@ def facades(data: Path, out: Path, side: int, settings: list[str], device: str) 
         "mean image of the training photographs": train.b.images.float().mean(0).expand(len(test.b), -1, -1, -1),
         "copy of the input": test.a.images,
     }
-    rows = [{"answer": name, **error(images.float(), test.b.images.float())} for name, images in answers.items()]
+    each = {name: errors(images.float(), test.b.images.float()) for name, images in answers.items()}
+    ours = each["pix2pix"]
+    rows = [
+        {"answer": name, "n": len(theirs), "error": mean(theirs)[0], "beyond pix2pix": list(mean(theirs - ours))}
+        for name, theirs in each.items()
+    ]
     title = f"Facades at {side} px, label map to photograph: mean absolute error on {len(test.a)} test pairs"
     record("facades", title, rows, training=course(out, translator))
 
@@ -66,12 +71,15 @@ def fit(a: str, b: str | None, out: Path, recipe: Any, device: str) -> Translato
     return fit_translation(a, b, out, recipe, resume=(out / "run.json").exists(), device=device, quiet=True)
 
 
-def error(answer: Tensor, truth: Tensor) -> dict[str, Any]:
-    """Mean absolute error, as a share of the range of the pixels, with its 95 % interval over images."""
-    each = (answer - truth).abs().mean((1, 2, 3)).double() / 255
-    half = 1.96 * float(each.std()) / len(each) ** 0.5
-    mean = float(each.mean())
-    return {"n": len(each), "error": mean, "interval": [mean - half, mean + half]}
+def errors(answer: Tensor, truth: Tensor) -> Tensor:
+    """Mean absolute error of each image, as a share of the range of the pixels, [N]."""
+    return (answer - truth).abs().mean((1, 2, 3)).double() / 255
+
+
+def mean(each: Tensor) -> tuple[float, float, float]:
+    """The mean over images, and both ends of its 95 % interval."""
+    middle, half = float(each.mean()), 1.96 * float(each.std()) / len(each) ** 0.5
+    return middle, middle - half, middle + half
 
 
 def distance(real: Tensor, made: Tensor) -> dict[str, Any]:

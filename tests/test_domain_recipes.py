@@ -51,8 +51,9 @@ def test_digits_of_envelopes_are_framed_as_mnist_s_are(read: object, data: Path)
 
 def test_the_error_of_an_answer_is_a_share_of_the_range_of_pixels():
     truth = torch.zeros(4, 3, 8, 8)
-    found = pictures.error(truth + 51, truth)
-    assert found["n"] == 4 and found["error"] == pytest.approx(0.2) and found["interval"] == pytest.approx([0.2, 0.2])
+    found = pictures.errors(truth + torch.tensor([0.0, 51, 51, 102]).view(4, 1, 1, 1), truth)
+    assert found.tolist() == pytest.approx([0.0, 0.2, 0.2, 0.4])
+    assert pictures.mean(found) == pytest.approx((0.2, 0.04, 0.36), abs=1e-3)
 
 
 def test_what_a_study_rests_on_stands_below_its_table():
