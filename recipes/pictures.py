@@ -37,11 +37,18 @@ def facades(data: Path, out: Path, side: int, settings: list[str], device: str) 
         "copy of the input": test.a.images,
     }
     each = {name: errors(images.float(), test.b.images.float()) for name, images in answers.items()}
-    ours = each["pix2pix"]
-    rows = [
-        {"answer": name, "n": len(theirs), "error": mean(theirs)[0], "beyond pix2pix": list(mean(theirs - ours))}
-        for name, theirs in each.items()
-    ]
+    rows = []
+    for name, theirs in each.items():
+        middle, low, high = mean(theirs - each["pix2pix"])
+        rows.append(
+            {
+                "answer": name,
+                "n": len(theirs),
+                "error": mean(theirs)[0],
+                "beyond pix2pix": middle,
+                "interval": [low, high],
+            }
+        )
     title = f"Facades at {side} px, label map to photograph: mean absolute error on {len(test.a)} test pairs"
     record("facades", title, rows, training=course(out, translator))
 
