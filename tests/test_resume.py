@@ -37,9 +37,9 @@ streams.Batches = Poisoned
 """
 SLOW = """
 import time
-import ganaug.run.loop as loop
-status = loop.status
-loop.status = lambda *said: time.sleep(0.5) or status(*said)
+from ganaug.run.gan import GanJob
+status = GanJob.status
+GanJob.status = lambda *said: time.sleep(0.5) or status(*said)
 """
 FULL = """
 import resource
