@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -234,6 +235,11 @@ def page(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def said() -> str:
+    """The command: `make bench` gives no arguments."""
+    return shlex.join(["python", "recipes/bench.py", *sys.argv[1:]]) if sys.argv[1:] else "make bench"
+
+
 def owed(row: dict[str, Any]) -> str:
     """The ratio that is owed, if one is."""
     return f"{row['owed']:g}x" if row["owed"] else "–"
@@ -259,7 +265,7 @@ def main(
     start = time.monotonic()
     peak = {"dtype": memory, "gib": peak_memory(memory), "owed": MEMORY_OWED} if memory else {}
     peak |= {"seconds": time.monotonic() - start} if memory else {}
-    result = {"repeats": repeats, "rows": rows, "memory": peak, **circumstances("make bench")}
+    result = {"repeats": repeats, "rows": rows, "memory": peak, **circumstances(said())}
     out.mkdir(parents=True, exist_ok=True)
     replace_file(out / "bench.json", (json.dumps(result, indent=1) + "\n").encode())
     replace_file(out / "bench.md", page(result).encode())
