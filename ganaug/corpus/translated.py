@@ -111,7 +111,7 @@ class _Work:
         Raises:
             DataError: As for `write_translations`.
         """
-        _require_direction(translator, direction)
+        translator.require_direction(direction)
         listing = list_domain(source)
         for sentence in listing.left_out:
             log.warning("%s: %s", listing.source, sentence)
@@ -225,14 +225,6 @@ def _inside(name: str) -> PurePosixPath:
     """A path that leads nowhere but down, without the ending of an image."""
     parts = PurePosixPath(without_ending(name)).parts
     return PurePosixPath(*(part for part in parts if part not in ("/", "..")))
-
-
-def _require_direction(translator: "Translator", direction: str) -> None:
-    if direction not in translator.directions:
-        raise DataError(
-            f"direction must be {' or '.join(translator.directions)}, got {direction!r}; "
-            "a way back is learned with translate.cycle above 0"
-        )
 
 
 def _require_outside(out: Path, source: Source) -> None:

@@ -4,6 +4,7 @@ import logging
 import platform
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from ganaug.measures.networks import build_classifier
 from ganaug.measures.shift import measure_domains
 from ganaug.measures.statistics import MIN_SEEDS
 from ganaug.nets.translation import as_channels
-from ganaug.recipe import Recipe, load_recipe
+from ganaug.recipe import Measure, Recipe, load_recipe
 from ganaug.report import Pictures, strict, write_report
 from ganaug.run import Val
 from ganaug.study.adaptation import TRANSFORMS, adapted
@@ -117,15 +118,10 @@ def measure_translation(
     made = torch.cat([images for images, _ in domains.translated])
     copies = memorization_of_target(evidence.target.images, evidence.test.images, _some(made))
     compared = time.monotonic()
-    design = Design(
-        classes=real.classes,
+    design = replace(
+        _design(real.classes, recipe.measure),
         seeds=tuple(mix(seed, i) for i in range(seeds)),
         seed=seed,
-        fractions=(SHARE,),
-        metric=recipe.measure.metric,
-        margin=recipe.measure.margin,
-        steps=recipe.measure.steps,
-        classifier=recipe.measure.classifier,
         n_jobs=n_jobs if where.type == "cpu" else 1,  # one process owns an accelerator
         device=str(where),
     )
@@ -153,6 +149,18 @@ def measure_translation(
     )
     write_report(Path(out), result, _pictures(domains, evidence, copies))
     return result
+
+
+def _design(classes: tuple[str, ...], settings: Measure) -> Design:
+    """What images and recipe say of how to measure."""
+    return Design(
+        classes=classes,
+        fractions=(SHARE,),
+        metric=settings.metric,
+        margin=settings.margin,
+        steps=settings.steps,
+        classifier=settings.classifier,
+    )
 
 
 def _loaded(source: Source | Sequence[Source], device: str) -> tuple[Translator, ...]:

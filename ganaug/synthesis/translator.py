@@ -199,15 +199,23 @@ class Translator:
         translator._verify(card, folder)
         return translator
 
-    def _require(
-        self, images: Tensor, direction: str, indices: Sequence[int] | Tensor | None, tile: int | None
-    ) -> Tensor:
-        """The number of each image's noise, int64 [N], once everything fits."""
+    def require_direction(self, direction: str) -> None:
+        """Refuse a way that was not learned.
+
+        Raises:
+            DataError: It is none of `directions`.
+        """
         if direction not in self.directions:
             raise DataError(
                 f"direction must be {' or '.join(self.directions)}, got {direction!r}; "
                 "a way back is learned with translate.cycle above 0"
             )
+
+    def _require(
+        self, images: Tensor, direction: str, indices: Sequence[int] | Tensor | None, tile: int | None
+    ) -> Tensor:
+        """The number of each image's noise, int64 [N], once everything fits."""
+        self.require_direction(direction)
         inputs = self.architecture.ends(direction)[0]
         if images.dtype != torch.uint8 or images.ndim != 4 or min(images.shape[2:]) < MIN_SIDE:
             raise DataError(
