@@ -141,6 +141,7 @@ def complete(
     width = choose("nets.width", *_width(nets, on_cpu))
     batch_size = choose("train.batch_size", 64, "small batches learn most from each image")
     arithmetic = choose("train.precision", *_precision(nets, shown, device))
+    choose("train.execution", *_execution(device))
     steps = tables["train"]["steps"]  # where it is given nothing needs to be counted
     if steps is None:
         seconds = cost(nets, width, min(batch_size, n), arithmetic)
@@ -204,7 +205,7 @@ def _width(nets: str, on_cpu: bool) -> tuple[int, str]:
 
 def precision(pixels: int, device: torch.device) -> tuple[str, str]:
     """bf16 where the arithmetic is there in hardware, and large enough to wait for."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return "bf16", "twice as fast on this GPU; weights, losses and averages stay fp32"
     if device.type == "cpu" and pixels > 16 * 16 and _cpu_has_bf16():
         return "bf16", "about twice as fast on this processor; weights, losses and averages stay fp32"
@@ -215,6 +216,12 @@ def _precision(nets: str, pixels: int, device: torch.device) -> tuple[str, str]:
     if nets == "dcgan" and device.type == "cpu":
         return "fp32", "nothing is gained by less: narrow layers"
     return precision(pixels, device)
+
+
+def _execution(device: torch.device) -> tuple[str, str]:
+    if device.type == "cuda":
+        return "captured", "launching the kernels of a step one by one takes longer than they do"
+    return "eager", "compilation gains nothing on this device"
 
 
 def _cpu_has_bf16() -> bool:
