@@ -63,3 +63,13 @@ class InterruptedRun(GanaugError):
     def __init__(self, message: str, signum: int):
         super().__init__(message)
         self.exit_code = 128 + signum
+
+
+class UnlikeError(GanaugError, ValueError):
+    """Processes that are to work together were given different things to work on."""
+
+
+class LostProcessError(GanaugError, ConnectionError):
+    """Another of the processes that work together has ended; the same command can go on later."""
+
+    exit_code = 75
