@@ -9,6 +9,7 @@ import torch
 
 from ganaug.data import LabeledImages, is_unbalanced
 from ganaug.errors import DeviceError, RecipeError
+from ganaug.ranks import own
 from ganaug.recipe import Recipe, validate
 
 SMALL_MINUTES, MINUTES = 2.0, 8.0  # what a run may take by default on two cores, up to 16 px and above
@@ -78,19 +79,19 @@ OBJECTIVES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called "auto", "cpu", "cuda" or "mps".
+    """The device called "auto", "cpu", "cuda" or "mps"; of several processes under torchrun each has a GPU of its own.
 
     Raises:
-        DeviceError: The name is unknown, or this machine has no such device.
+        DeviceError: The name is unknown, this machine has no such device, or more processes than GPUs.
     """
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return torch.device(next(device for device in ("cuda", "mps", "cpu") if present[device]))
+        return own(torch.device(next(device for device in ("cuda", "mps", "cpu") if present[device])))
     if name not in present:
         raise DeviceError(f"--device must be auto, {', '.join(present)}, got {name!r}; auto takes the fastest there is")
     if not present[name]:
         raise DeviceError(f"--device must be one that this machine has, got {name!r}; use --device auto")
-    return torch.device(name)
+    return own(torch.device(name))
 
 
 class Filling:

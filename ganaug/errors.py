@@ -6,9 +6,14 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what the system says wh
 
 
 class GanaugError(Exception):
-    """A fault that the user can mend: one sentence, `<thing> must <rule>, got <value>; <what to do>`."""
+    """A fault that the user can mend: one sentence, `<thing> must <rule>, got <value>; <what to do>`.
+
+    Attributes:
+        told: Another process of the same command speaks of it.
+    """
 
     exit_code = 2
+    told = False
 
 
 class DataError(GanaugError, ValueError):
