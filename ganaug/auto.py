@@ -9,6 +9,7 @@ import torch
 
 from ganaug.data import LabeledImages, is_unbalanced
 from ganaug.errors import DeviceError, RecipeError
+from ganaug.ranks import own
 from ganaug.recipe import Recipe, validate
 
 SMALL_MINUTES, MINUTES = 2.0, 8.0  # what a run may take by default on two cores, up to 16 px and above
@@ -78,19 +79,19 @@ OBJECTIVES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called "auto", "cpu", "cuda" or "mps".
+    """The device called "auto", "cpu", "cuda" or "mps"; of several processes under torchrun each has a GPU of its own.
 
     Raises:
-        DeviceError: The name is unknown, or this machine has no such device.
+        DeviceError: The name is unknown, this machine has no such device, or more processes than GPUs.
     """
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return torch.device(next(device for device in ("cuda", "mps", "cpu") if present[device]))
+        return own(torch.device(next(device for device in ("cuda", "mps", "cpu") if present[device])))
     if name not in present:
         raise DeviceError(f"--device must be auto, {', '.join(present)}, got {name!r}; auto takes the fastest there is")
     if not present[name]:
         raise DeviceError(f"--device must be one that this machine has, got {name!r}; use --device auto")
-    return torch.device(name)
+    return own(torch.device(name))
 
 
 class Filling:
@@ -141,6 +142,7 @@ def complete(
     width = choose("nets.width", *_width(nets, on_cpu))
     batch_size = choose("train.batch_size", 64, "small batches learn most from each image")
     arithmetic = choose("train.precision", *_precision(nets, shown, device))
+    choose("train.execution", *_execution(device))
     steps = tables["train"]["steps"]  # where it is given nothing needs to be counted
     if steps is None:
         seconds = cost(nets, width, min(batch_size, n), arithmetic)
@@ -204,7 +206,7 @@ def _width(nets: str, on_cpu: bool) -> tuple[int, str]:
 
 def precision(pixels: int, device: torch.device) -> tuple[str, str]:
     """bf16 where the arithmetic is there in hardware, and large enough to wait for."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return "bf16", "twice as fast on this GPU; weights, losses and averages stay fp32"
     if device.type == "cpu" and pixels > 16 * 16 and _cpu_has_bf16():
         return "bf16", "about twice as fast on this processor; weights, losses and averages stay fp32"
@@ -215,6 +217,12 @@ def _precision(nets: str, pixels: int, device: torch.device) -> tuple[str, str]:
     if nets == "dcgan" and device.type == "cpu":
         return "fp32", "nothing is gained by less: narrow layers"
     return precision(pixels, device)
+
+
+def _execution(device: torch.device) -> tuple[str, str]:
+    if device.type == "cuda":
+        return "captured", "launching the kernels of a step one by one takes longer than they do"
+    return "eager", "compilation gains nothing on this device"
 
 
 def _cpu_has_bf16() -> bool:

@@ -5,6 +5,7 @@ G is conditional by its input; here stands what makes it obey. A row of CLASS_HE
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,7 @@ TEMPERATURE, POSITIVE, NEGATIVE = 0.5, 0.98, 0.02  # of ReACGAN, and its margins
 NOWHERE = -1e9  # a logit that counts for nothing; minus infinity alone in a row would have no gradient
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What D says of a batch: how real [N], and the features [N, D] that the class head reads."""
 
     logits: Tensor
@@ -153,6 +153,7 @@ class Discriminator(nn.Module):
         width = int(trunk.out_features)  # type: ignore[arg-type]
         self.num_classes, self.minibatch_std = num_classes, minibatch_std
         self.trunk = trunk
+        self.mixes = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in trunk.modules())
         self.real = nn.Linear(width + minibatch_std, 1)
         self.label = nn.Embedding(num_classes, width) if projection else None
         self.head = class_head.build(width, num_classes) if class_head else None
@@ -182,7 +183,7 @@ class Discriminator(nn.Module):
 
     def judge(self, real: Tensor, fake: Tensor, labels: Tensor, trust: Tensor) -> tuple[Verdict, Verdict]:
         """Both batches under the same labels, in one pass unless batch statistics would mix them."""
-        if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.trunk.modules()):
+        if self.mixes:
             return self(real, labels, trust), self(fake, labels, trust)
         part = torch.arange(2, device=labels.device).repeat_interleave(len(labels))
         return self(torch.cat([real, fake]), labels.repeat(2), trust.repeat(2), part).split(len(real))

@@ -6,9 +6,14 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what the system says wh
 
 
 class GanaugError(Exception):
-    """A fault that the user can mend: one sentence, `<thing> must <rule>, got <value>; <what to do>`."""
+    """A fault that the user can mend: one sentence, `<thing> must <rule>, got <value>; <what to do>`.
+
+    Attributes:
+        told: Another process of the same command speaks of it.
+    """
 
     exit_code = 2
+    told = False
 
 
 class DataError(GanaugError, ValueError):
@@ -63,3 +68,13 @@ class InterruptedRun(GanaugError):
     def __init__(self, message: str, signum: int):
         super().__init__(message)
         self.exit_code = 128 + signum
+
+
+class UnlikeError(GanaugError, ValueError):
+    """Processes that are to work together were given different things to work on."""
+
+
+class LostProcessError(GanaugError, ConnectionError):
+    """Another of the processes that work together has ended; the same command can go on later."""
+
+    exit_code = 75

@@ -5,11 +5,14 @@ A row of ADVERSARIAL or PENALTIES is all it takes to add one; the recipe names i
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.func import grad
 from torch.nn.functional import cross_entropy, normalize, relu, softplus
 
+Judged = TypeVar("Judged", bound=tuple[Tensor, ...])
 PerSample = Callable[[Tensor, Tensor], Tensor]  # (logits on real, logits on fake) -> loss, all [N] or all [N, P]
 
 
@@ -56,27 +59,52 @@ ADVERSARIAL = {
 }
 
 
-def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
-    """Squared norm of D's gradient at each image, differentiable, [N].
+def gradient_penalty(judge: Callable[..., Judged], images: Tensor, *inputs: Any) -> tuple[Tensor, Judged]:
+    """Squared norm of D's gradient at each image, differentiable, [N]; and what D says of them.
 
-    `images` [N, C, H, W] must require grad, and each of `logits` [N] depend on its own image.
+    Through `torch.func.grad`, of which a compiler can make one graph with what follows; a second derivative through
+    autograd it cannot.
+
+    Args:
+        judge: Images, inputs -> a tuple of tensors, the first of them logits [N], each of which depends on its own
+            image.
+        images: [N, C, H, W].
+        inputs: What else it takes; what it writes to, such as batch statistics, must be among them.
 
     Example:
-        >>> images = torch.zeros(2, 1, 8, 8, requires_grad=True)
-        >>> gradient_penalty((3 * images).sum(dim=(1, 2, 3)), images).tolist()
+        >>> gradient_penalty(lambda x: ((3 * x).sum(dim=(1, 2, 3)),), torch.zeros(2, 1, 8, 8))[0].tolist()
         [576.0, 576.0]
     """
-    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return gradient.square().sum(dim=(1, 2, 3))
+
+    def total(x: Tensor, *inputs: Any) -> tuple[Tensor, Judged]:
+        said = judge(x, *inputs)
+        return said[0].sum(), said
+
+    gradient, said = grad(total, has_aux=True)(images, *inputs)
+    return gradient.square().sum(dim=(1, 2, 3)), said
 
 
-# Where D is kept smooth by `gradient_penalty`; each row takes what belongs to (real, fake) and picks its own.
+# Where D is kept smooth by `gradient_penalty`: at the real images or at the fakes.
 PENALTIES = {
-    # At real images (Mescheder et al. 2018, arXiv:1801.04406, eq. 9, without gamma / 2).
-    "r1": lambda real, fake: real,
-    # At fakes (eq. 10); with the relativistic loss neither is enough alone (Huang et al. 2024, arXiv:2501.05441, 2.2).
-    "r2": lambda real, fake: fake,
+    # Mescheder et al. 2018, arXiv:1801.04406, eq. 9, without gamma / 2.
+    "r1": "real",
+    # Eq. 10; with the relativistic loss neither is enough alone (Huang et al. 2024, arXiv:2501.05441, 2.2).
+    "r2": "fake",
 }
+
+
+def judged(
+    judge: Callable[..., Judged], real: Tensor, fake: Tensor, gammas: Mapping[str, float], *inputs: Any
+) -> tuple[Judged, Judged, dict[str, Tensor]]:
+    """What D says of real and of fake images, each in a pass of its own, and every penalty that has a gamma, [N].
+
+    `judge` and `inputs` as `gradient_penalty` takes them.
+    """
+    said, penalties, images = {}, {}, {"real": real, "fake": fake}
+    for name in gammas:
+        penalties[name], said[PENALTIES[name]] = gradient_penalty(judge, images[PENALTIES[name]], *inputs)
+    on_real, on_fake = (said[which] if which in said else judge(images[which], *inputs) for which in ("real", "fake"))
+    return on_real, on_fake, penalties
 
 
 def penalties_due(gammas: Mapping[str, float], every: int, step: int) -> dict[str, float]:

@@ -84,6 +84,7 @@ class Train(Table):
     unlabeled_weight: Unit = 1.0  # how far sure guesses of missing labels are believed, times how often they are right
     init: Text = ""  # MODEL whose weights training starts from, as far as they fit
     precision: Literal["fp32", "bf16"] | None = None  # of convolutions and products; weights and losses are fp32
+    execution: Literal["eager", "compiled", "captured"] | None = None  # as written; compiled; and as CUDA graphs
     choose_by: Literal["distance", "utility"] | None = None  # what the best checkpoint is best at, on validation
     lr: Positive | None = None
     beta1: Decay | None = None

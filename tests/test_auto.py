@@ -65,7 +65,7 @@ def test_small_images_are_trained_in_full_precision_where_rounding_buys_nothing(
 def test_the_networks_follow_device_number_and_size(
     n: int, side: int, device: torch.device, nets: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: True)
     recipe = chosen(images(n, (3, side, side)), device)
     assert recipe.nets.name == nets
     assert recipe.train.adversarial == OBJECTIVES[nets][0]["adversarial"]

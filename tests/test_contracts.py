@@ -5,16 +5,18 @@ from typing import Literal, get_args, get_origin
 import pytest
 import torch
 from torch import Generator, Tensor, nn
+from torch.func import functional_call
 
 from ganaug.auto import OBJECTIVES
 from ganaug.conditioning import CLASS_HEADS, Discriminator
-from ganaug.diffaug import POLICIES, augment, check_policy
+from ganaug.diffaug import POLICIES, check_policy
 from ganaug.errors import RecipeError
-from ganaug.losses import ADVERSARIAL, PENALTIES, gradient_penalty
+from ganaug.losses import ADVERSARIAL, PENALTIES, gradient_penalty, judged
 from ganaug.nets import NETS, describe
 from ganaug.nets.blocks import coarsest, crop, double, halve, levels
 from ganaug.recipe import Nets, Train
 from ganaug.training import OVERFITTING, update_ema
+from ganaug.training.adapt import augmented
 
 SHAPES = [(1, 8, 8), (3, 9, 13), (4, 28, 28), (1, 31, 8), (3, 64, 48), (1, 100, 20)]
 K, WIDTH, Z = 3, 4, 6
@@ -130,12 +132,16 @@ class TestClassHeads:
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_a_penalty_is_zero_for_a_flat_discriminator_and_where_it_is_taken_for_a_steep_one(name: str):
-    real, fake = torch.randn(2, 4, 1, 8, 8, generator=seeded()).requires_grad_().unbind()
-    images = PENALTIES[name](real, fake)
-    assert images is (real if name == "r1" else fake)
-    steep = gradient_penalty((2 * images).sum(dim=(1, 2, 3)), images)
-    assert torch.allclose(steep, torch.full((4,), 4.0 * 64))
-    assert not gradient_penalty((0 * images).sum(dim=(1, 2, 3)), images).any()
+    real, fake = torch.randn(2, 4, 1, 8, 8, generator=seeded())
+
+    slope = torch.tensor(2.0)
+    *_, penalties = judged(lambda x: ((slope * x).sum(dim=(1, 2, 3)),), real, fake, {name: 1.0})
+    assert penalties.keys() == {name} and torch.allclose(penalties[name], torch.full((4,), 4.0 * 64))
+    *_, curved = judged(lambda x: (x.square().sum(dim=(1, 2, 3)),), real, fake, {name: 1.0})
+    taken_at = {"r1": real, "r2": fake}[name]
+    assert torch.allclose(curved[name], 4 * taken_at.square().sum(dim=(1, 2, 3)))
+    *_, flat = judged(lambda x: ((0 * x).sum(dim=(1, 2, 3)),), real, fake, {name: 1.0})
+    assert not flat[name].any()
 
 
 @pytest.mark.parametrize("name", OVERFITTING)
@@ -156,40 +162,40 @@ class TestPolicies:
     def test_shape_and_dtype_stay(self, policy: str, channels: int):
         for dtype in (torch.float32, torch.float64, torch.bfloat16):
             x = self.images(channels).to(dtype)
-            out = augment(x, policy, 1.0, seeded())
+            out = augmented(x, 1.0, policy, seeded())
             assert out.shape == x.shape and out.dtype == dtype and out.isfinite().all()
 
     def test_gradients_reach_the_images(self, policy: str):
         x = self.images().requires_grad_()
-        (gradient,) = torch.autograd.grad(augment(x, policy, 1.0, seeded()).square().sum(), x)
+        (gradient,) = torch.autograd.grad(augmented(x, 1.0, policy, seeded()).square().sum(), x)
         assert gradient.isfinite().all() and gradient.flatten(1).abs().sum(1).gt(0).all()
 
     def test_each_sample_has_its_own_draw(self, policy: str):
         x = self.images()[:1].expand(40, -1, -1, -1)
-        assert len({image.numpy().tobytes() for image in augment(x, policy, 1.0, seeded()).contiguous()}) > 1
+        assert len({image.numpy().tobytes() for image in augmented(x, 1.0, policy, seeded()).contiguous()}) > 1
 
     def test_samples_do_not_mix(self, policy: str):
         x, other = self.images(), self.images()
         other[3] = 0.0
-        same = (augment(x, policy, 1.0, seeded()) == augment(other, policy, 1.0, seeded())).flatten(1).all(1)
+        same = (augmented(x, 1.0, policy, seeded()) == augmented(other, 1.0, policy, seeded())).flatten(1).all(1)
         assert same.tolist() == [i != 3 for i in range(40)]
 
     def test_it_is_a_function_of_the_generator_alone(self, policy: str):
         x, state = self.images(), torch.get_rng_state()
-        one, again, other = (augment(x, policy, 0.5, seeded(s)) for s in (1, 1, 2))
+        one, again, other = (augmented(x, 0.5, policy, seeded(s)) for s in (1, 1, 2))
         assert torch.equal(one, again) and not torch.equal(one, other)
         assert torch.equal(state, torch.get_rng_state())
 
     def test_probability_is_the_share_that_changes(self, policy: str):
         x = torch.rand(4000, 3, 12, 10, generator=seeded())
-        changed = {p: (augment(x, policy, p, seeded()) != x).flatten(1).any(1).float().mean() for p in (1.0, 0.3)}
-        assert torch.equal(augment(x, policy, 0.0, seeded()), x)
+        changed = {p: (augmented(x, p, policy, seeded()) != x).flatten(1).any(1).float().mean() for p in (1.0, 0.3)}
+        assert torch.equal(augmented(x, 0.0, policy, seeded()), x)
         assert abs(changed[0.3] - 0.3 * changed[1.0]) < 0.03
 
 
 def test_no_policy_is_the_identity():
     x = torch.rand(2, 1, 8, 8)
-    assert augment(x, "none", 1.0, seeded()) is x
+    assert augmented(x, 1.0, "none", seeded()) is x
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -220,8 +226,9 @@ class TestNets:
 
     def test_penalties_can_be_differentiated_again(self, name: str, shape: tuple[int, int, int]):
         D = discriminator(name, shape, head="none")
-        images = torch.randn(4, *shape, generator=seeded()).requires_grad_()
-        penalty = gradient_penalty(D(images, torch.arange(4) % K).logits, images)
+        images = torch.randn(4, *shape, generator=seeded())
+        judge = lambda x, kept: functional_call(D, kept, (x, torch.arange(4) % K))  # noqa: E731
+        penalty, _ = gradient_penalty(judge, images, dict(D.named_buffers()))
         assert penalty.shape == (4,) and (penalty > 0).all()
         assert torch.autograd.grad(penalty.sum(), D.real.weight)[0].isfinite().all()
 

@@ -131,9 +131,9 @@ def test_a_player_that_stands_still_is_noticed(player: str, since: int, monkeypa
     state, batches, objective, steps = begin()
     frozen = getattr(state, player)
 
-    def descend_unless_frozen(loss: Tensor, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def descend_unless_frozen(module: nn.Module, gradients: list[Tensor], optimizer: torch.optim.Optimizer) -> None:
         if module is not frozen or state.step < since:
-            descend(loss, module, optimizer)
+            descend(module, gradients, optimizer)
 
     monkeypatch.setattr("ganaug.training.steps.descend", descend_unless_frozen)
     fault = diverge(state, batches, objective, steps)

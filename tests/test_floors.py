@@ -16,7 +16,7 @@ import ganaug
 PACKAGE = Path(ganaug.__file__).parent
 FLOORS = [
     "errors",
-    "files",
+    "files ranks",
     "images recipe",
     "data",
     "losses conditioning descent diffaug nets auto checkpoint measures",
@@ -26,6 +26,7 @@ FLOORS = [
     "datasets hf imbalance transforms corpus report inspection",
     "study inspection",
     "demo cli __init__",
+    "__main__",
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms.split()}
 GENERATING = {"training", "translation", "synthesis", "nets", "losses", "conditioning", "diffaug", "auto", "checkpoint"}

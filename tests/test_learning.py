@@ -11,12 +11,22 @@ from ganaug.checkpoint import dump_module
 from ganaug.conditioning import CLASS_HEADS
 from ganaug.data import Batches, LabeledImages
 from ganaug.images import to_float
-from ganaug.losses import gradient_penalty
+from ganaug.losses import gradient_penalty, penalties_due
 from ganaug.recipe import Translate, load_recipe, shipped
 from ganaug.run import plan
 from ganaug.run.players import build
 from ganaug.synthesis import Architecture, Synthesizer
-from ganaug.training import GanState, Objective, discriminator_step, generator_step, train
+from ganaug.training import (
+    Evaluation,
+    GanState,
+    Minibatch,
+    Objective,
+    discriminator_loss,
+    discriminator_step,
+    draw,
+    generator_step,
+    train,
+)
 
 CPU = torch.device("cpu")
 CLASSES = ("rows", "columns", "disc")
@@ -125,6 +135,10 @@ def test_a_loop_taken_up_again_goes_on_as_if_never_left():
     assert dump_module(state.G_ema) == dump_module(whole.G_ema)
 
 
+def drawn(state: GanState, batches: Batches, objective: Objective, believed: float = 1.0) -> Minibatch:
+    return draw(batches, 0, state.G, objective.policy, 0.0, believed, Generator().manual_seed(0))
+
+
 def test_penalties_are_taken_every_so_many_steps_and_reported_until_the_next():
     state, batches, objective, _ = begin("auto", *TINY, "train.penalty_every=3", "train.steps=20")
     reports = [p.losses for p in train(state, batches, objective, steps=9, tick=1)]
@@ -135,37 +149,30 @@ def test_penalties_are_taken_every_so_many_steps_and_reported_until_the_next():
 
 def test_a_penalty_with_no_weight_is_not_computed():
     state, batches, objective, _ = begin("auto", *TINY, "train.r2_gamma=0.0", "train.penalty_every=1")
-    losses = discriminator_step(state, *batches[0], objective, Generator().manual_seed(0))
+    losses = discriminator_step(state, drawn(state, batches, objective), objective, Evaluation())
     assert "D/r1" in losses and "D/r2" not in losses
 
 
 @pytest.mark.parametrize("every", [1, 4])
 def test_a_lazy_penalty_weighs_as_many_times_more(every: int):
-    """With zero learning rate the loss that is descended is the sum with the weights that the recipe gives."""
+    """The loss is the sum of its parts with the weights that the recipe gives."""
     state, batches, objective, _ = begin("auto", *TINY, f"train.penalty_every={every}", "train.augment_p=0.0")
-    caught = []
-
-    def catch(loss: Tensor, *_: object) -> None:
-        caught.append(float(loss.detach()))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ganaug.training.steps.descend", catch)
-        losses = discriminator_step(state, *batches[0], objective, Generator().manual_seed(0))
+    gammas = penalties_due(objective.gammas, every, step=0)
+    loss, losses = discriminator_loss(drawn(state, batches, objective), state.G, state.D, objective, gammas)
     parts = {name: float(value) for name, value in losses.items()}
     expected = (
         parts["D/adversarial"] + objective.class_weight * parts["D/class"] + every * (parts["D/r1"] + parts["D/r2"]) / 2
     )
-    assert caught == pytest.approx([expected])
+    assert float(loss.detach()) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("head", CLASS_HEADS)
 def test_the_class_head_learns_as_far_as_labels_are_believed(head: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ganaug.training.steps.descend", lambda loss, player, optimizer: None)
+    monkeypatch.setattr("ganaug.training.steps.descend", lambda player, gradients, optimizer: None)
     state, batches, objective, _ = begin("auto", *TINY, f"train.class_head={head}")
-    images, labels, whole = batches[0]
     for step, name in ((discriminator_step, "D/class"), (generator_step, "G/class")):
         full, half, none = (
-            float(step(state, images, labels, share * whole, objective, Generator().manual_seed(0))[name])
+            float(step(state, drawn(state, batches, objective, share), objective, Evaluation())[name])
             for share in (1.0, 0.5, 0.0)
         )
         assert full != 0 and half == pytest.approx(full / 2) and none == 0
@@ -183,10 +190,8 @@ def test_a_penalty_in_bf16_points_where_the_exact_one_does():
     images, labels, trust = batches[0]
     found = []
     for bf16 in (True, False):
-        seen = images.clone().requires_grad_()
         with replace(objective, bf16=bf16).arithmetic(CPU):
-            verdict = state.D(seen, labels, trust)
-        penalty = gradient_penalty(verdict.logits, seen)
+            penalty, _ = gradient_penalty(lambda x: state.D(x, labels, trust), images)
         gradient = torch.autograd.grad(penalty.mean(), list(state.D.trunk.parameters()), materialize_grads=True)
         found.append((penalty.detach(), torch.cat([part.flatten() for part in gradient])))
     (rough, rough_gradient), (exact, exact_gradient) = found
@@ -197,10 +202,10 @@ def test_a_penalty_in_bf16_points_where_the_exact_one_does():
 def test_each_step_moves_its_own_player_alone():
     state, batches, objective, _ = begin("auto", *TINY)
     D, G = dump_module(state.D), dump_module(state.G)
-    discriminator_step(state, *batches[0], objective, Generator().manual_seed(0))
+    discriminator_step(state, drawn(state, batches, objective), objective, Evaluation())
     assert dump_module(state.D) != D and dump_module(state.G) == G
     D = dump_module(state.D)
-    generator_step(state, *batches[0], objective, Generator().manual_seed(0))
+    generator_step(state, drawn(state, batches, objective), objective, Evaluation())
     assert dump_module(state.D) == D and dump_module(state.G) != G
 
 
@@ -216,13 +221,13 @@ def test_both_players_learn_at_the_scheduled_rate():
 
 def test_every_draw_of_latents_is_a_new_one(monkeypatch: pytest.MonkeyPatch):
     state, batches, objective, _ = begin("auto", *TINY)
-    drawn: list[Tensor] = []
+    latents: list[Tensor] = []
 
     def draw(G: torch.nn.Module, n: int, rng: Generator) -> Tensor:
-        drawn.append(torch.randn(n, 8, generator=rng))
-        return drawn[-1]
+        latents.append(torch.randn(n, 8, generator=rng))
+        return latents[-1]
 
-    monkeypatch.setattr("ganaug.training.steps.sample_latents", draw)
+    monkeypatch.setattr("ganaug.training.minibatch.sample_latents", draw)
     for _ in train(state, batches, objective, steps=5):
         pass
-    assert len({z.numpy().tobytes() for z in drawn}) == len(drawn) == 10
+    assert len({z.numpy().tobytes() for z in latents}) == len(latents) == 10

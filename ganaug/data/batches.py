@@ -32,6 +32,11 @@ class Batches:
         strata: Which stratum each image is of, int64 [N]: each of the S comes as often as any other, so that an epoch
             of N images holds N / S of each, rounded up, of which a small one repeats its own. None: all are one.
         trust: How much each label is to be believed, [N]; None: wholly.
+        share: (which, of how many): of each batch only so many rows are fetched, where several processes share it.
+
+    Attributes:
+        size: Images of a batch.
+        own: The rows of a batch that are fetched.
 
     Example:
         >>> from ganaug.data import load
@@ -49,8 +54,11 @@ class Batches:
         *,
         strata: Tensor | None = None,
         trust: Tensor | None = None,
+        share: tuple[int, int] = (0, 1),
     ):
-        self.size = min(batch_size, len(data))
+        which, several = share
+        self.size = min(batch_size, len(data)) // several * several
+        self.own = slice(which * self.size // several, (which + 1) * self.size // several)
         if self.size < batch_size:
             log.warning(
                 "%d images are fewer than a batch of %d: the batch shrinks to %d", len(data), batch_size, self.size
@@ -62,22 +70,25 @@ class Batches:
         self.labels = labels.to(device)
         self.trust = (torch.ones(len(data)) if trust is None else trust).to(device)
         self._members = [] if strata is None else [(strata == s).nonzero().squeeze(1) for s in strata.unique()]
-        self._order = lru_cache(maxsize=2)(self._balanced_epoch if self._members else self._epoch)
+        self._order = lru_cache(maxsize=2)(self._resident)
         self.total = len(self._order(0))
 
     def __getitem__(self, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-        index = self.indices(batch)
+        index = self.indices(batch)[self.own]
         images = self.images[index.to(self.images.device)].to(self.device)
-        index = index.to(self.device)
         return to_float(images), self.labels[index], self.trust[index]
 
     def indices(self, batch: int) -> Tensor:
-        """Positions of the images in batch number `batch`, int64 [B]."""
+        """Positions of the images in batch number `batch`, int64 [B], where the labels are."""
         first = batch * self.size
         epochs = range(first // self.total, (first + self.size - 1) // self.total + 1)
         stream = torch.cat([self._order(e) for e in epochs])
         start = first - epochs[0] * self.total
         return stream[start : start + self.size]
+
+    def _resident(self, epoch: int) -> Tensor:
+        """The order of an epoch, brought to the device once: no batch waits for it."""
+        return (self._balanced_epoch(epoch) if self._members else self._epoch(epoch)).to(self.device)
 
     def _epoch(self, epoch: int) -> Tensor:
         return _shuffled(len(self.labels), self.seed, epoch, ORDER)

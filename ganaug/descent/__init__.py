@@ -14,7 +14,9 @@ from ganaug.descent.soundness import odd_tensor as odd_tensor
 from ganaug.descent.soundness import stop_at as stop_at
 from ganaug.descent.state import TrainingState as TrainingState
 from ganaug.descent.update import Losses as Losses
+from ganaug.descent.update import adam as adam
 from ganaug.descent.update import descend as descend
 from ganaug.descent.update import ema_beta as ema_beta
+from ganaug.descent.update import gradients_of as gradients_of
 from ganaug.descent.update import means as means
 from ganaug.descent.update import update_ema as update_ema

@@ -1,18 +1,29 @@
 """One update of one player, and the average of its weights."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
 Losses = dict[str, Tensor]
 
 
-def descend(loss: Tensor, player: nn.Module, optimizer: Optimizer) -> None:
-    """One update of one player, differentiating with respect to its own parameters only."""
-    parameters = list(player.parameters())
-    for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+def gradients_of(loss: Tensor, player: nn.Module) -> list[Tensor]:
+    """Of a loss with respect to one player alone, in the order of its parameters."""
+    return list(torch.autograd.grad(loss, list(player.parameters())))
+
+
+def descend(player: nn.Module, gradients: Sequence[Tensor], optimizer: Optimizer) -> None:
+    """One update of one player."""
+    for parameter, gradient in zip(player.parameters(), gradients, strict=True):
         parameter.grad = gradient
     optimizer.step()
+
+
+def adam(player: nn.Module, lr: float, betas: tuple[float, float]) -> Adam:
+    """Kingma and Ba 2015, arXiv:1412.6980; on a GPU all in one kernel, which waits for no number."""
+    return Adam(player.parameters(), lr, betas, fused=True)
 
 
 def means(losses: Losses) -> Losses:
@@ -23,8 +34,8 @@ def means(losses: Losses) -> Losses:
 @torch.no_grad()
 def update_ema(average: nn.Module, current: nn.Module, beta: float) -> None:
     """Let average <- beta * average + (1 - beta) * current; buffers are copied."""
-    for kept, new in zip(average.parameters(), current.parameters(), strict=True):
-        kept.lerp_(new, 1 - beta)
+    pairs = [*average.parameters()], [*current.parameters()]
+    torch._foreach_lerp_(*pairs, 1 - beta)  # type: ignore[attr-defined]  # on a GPU all in one kernel
     for kept, new in zip(average.buffers(), current.buffers(), strict=True):
         kept.copy_(new)
 

@@ -12,9 +12,9 @@ from torch import Generator, Tensor
 
 from ganaug.auto import MOST_AUGMENTED
 from ganaug.data import Batches
-from ganaug.diffaug import augment
+from ganaug.diffaug import augment, draw_chances
+from ganaug.training.minibatch import sample_latents
 from ganaug.training.state import GanState, Objective
-from ganaug.training.steps import sample_latents
 
 EVERY = 10  # steps from one adjustment to the next
 SWEEP = 0.2  # share of the run that it takes from no augmentation to all
@@ -80,7 +80,7 @@ def adapt(
         fake = state.G_ema(sample_latents(state.G, len(labels), rng), labels).float()
         r = heuristic.r(
             *(
-                state.D(augment(images, objective.policy, state.augment_p, rng), classes, believed).logits
+                state.D(augmented(images, state.augment_p, objective.policy, rng), classes, believed).logits
                 for images, classes in ((train[known], labels[known]), (unseen, others), (fake, labels))
             )
         )
@@ -88,3 +88,8 @@ def adapt(
     notch = share / SWEEP if r > heuristic.target else -share / SWEEP
     state.augment_p = min(max(state.augment_p + notch, 0.0), MOST_AUGMENTED)
     return {"watch/overfitting": r, "watch/augment_p": torch.tensor(state.augment_p)}
+
+
+def augmented(images: Tensor, augment_p: float, policy: str, rng: Generator) -> Tensor:
+    """As D is shown images [N, C, H, W]."""
+    return augment(images, policy, draw_chances(len(images), policy, augment_p, rng))

@@ -1,12 +1,15 @@
 """The loop: fetch, discriminator step, generator step, average, adapt, yield."""
 
 from collections.abc import Iterator, Sized
+from dataclasses import replace
 
 from torch import Generator
 
 from ganaug.data import Batches, mix
 from ganaug.descent import Progress, Taken, cosine, ema_beta, update_ema, warm_up
 from ganaug.training.adapt import EVERY, adapt
+from ganaug.training.evaluation import Evaluation
+from ganaug.training.minibatch import draw
 from ganaug.training.state import GanState, Objective
 from ganaug.training.steps import discriminator_step, generator_step
 from ganaug.training.watch import norms, player_sizes, watch
@@ -32,23 +35,26 @@ def train(
             as it was found.
     """
     state.sizes = state.sizes or player_sizes(state, norms(state))
+    evaluate = Evaluation(objective.execution)
+    plain = replace(objective, policy="none")  # costs nothing while no image is augmented
     taken: list[Taken] = []
     losses: dict[str, float] = {}  # the penalties are not taken in every step
     while state.step < steps:
-        draw, progress = state.draw(steps), state.step / steps
-        rng = Generator(batches.device).manual_seed(mix(objective.seed, draw))
+        number, progress = state.draw(steps), state.step / steps
+        rng = Generator(batches.device).manual_seed(mix(objective.seed, number))
         rate = warm_up(state.step, steps) * cosine(progress, objective.final_lr)
         state.set_lr(objective.lr * rate / 2 ** len(state.faults))
-        (images, labels, trust), others = batches[2 * draw], batches[2 * draw + 1]
-        believed = label_weight(progress, objective.ramp)
-        d_losses = discriminator_step(state, images, labels, believed * trust, objective, rng)
-        images, labels, trust = others
-        g_losses = generator_step(state, images, labels, believed * trust, objective, rng)
+        believed, current = label_weight(progress, objective.ramp), objective if state.augment_p else plain
+        first, second = (
+            draw(batches, 2 * number + i, state.G, current.policy, state.augment_p, believed, rng) for i in range(2)
+        )
+        d_losses = discriminator_step(state, first, current, evaluate)
+        g_losses = generator_step(state, second, current, evaluate)
         update_ema(state.G_ema, state.G, ema_beta(state.step, batches.size, objective.ema_images))
         state.step += 1
         if held_out and objective.adapt != "none" and state.step % EVERY == 0:
             d_losses |= adapt(state, batches, held_out, objective, EVERY / steps, believed, rng)
-        taken.append(Taken(draw, d_losses | g_losses))
+        taken.append(Taken(number, d_losses | g_losses))
         if state.step % tick == 0 or state.step == steps or stop:
             losses |= watch(state, batches, taken)
             taken.clear()

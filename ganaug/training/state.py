@@ -2,17 +2,20 @@
 
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from ganaug.conditioning import ClassHead, Discriminator
-from ganaug.descent import TrainingState
+from ganaug.descent import TrainingState, adam
 from ganaug.losses import Adversarial
 
+Execution = Literal["eager", "compiled", "captured"]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Objective:
     """What the players optimise, and how fast."""
 
@@ -31,6 +34,7 @@ class Objective:
     ema_images: float  # half-life of G_ema, in images shown
     bf16: bool  # convolutions and products in bfloat16
     seed: int
+    execution: Execution = "eager"  # how the losses are evaluated
 
     def arithmetic(self, device: torch.device) -> torch.autocast:
         """The precision in which the networks are evaluated, also for penalties; what follows them is always float32.
@@ -58,7 +62,7 @@ class GanState(TrainingState):
     def start(cls, G: nn.Module, D: Discriminator, objective: Objective) -> "GanState":
         """A state at step 0, G_ema equal to G."""
         G_ema = deepcopy(G).eval().requires_grad_(False)
-        opt_G, opt_D = (Adam(m.parameters(), objective.lr, objective.betas) for m in (G, D))
+        opt_G, opt_D = (adam(player, objective.lr, objective.betas) for player in (G, D))
         return cls(G, D, G_ema, opt_G, opt_D, objective.augment_p)
 
     def modules(self) -> dict[str, nn.Module]:

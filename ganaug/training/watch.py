@@ -8,8 +8,8 @@ from torch import Generator, Tensor
 from ganaug.data import Batches
 from ganaug.descent import CURE, Taken, numbers, odd_loss, odd_tensor, stop_at
 from ganaug.descent import norms as all_norms
+from ganaug.training.minibatch import sample_latents
 from ganaug.training.state import GanState
-from ganaug.training.steps import sample_latents
 
 LOOK = 20  # steps from one look at size, movement and variety to the next
 GROWTH = 10.0  # times that a player may grow meanwhile; below 1.3 at sound learning rates, 8 at a hundred times those

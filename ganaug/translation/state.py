@@ -4,9 +4,9 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
-from ganaug.descent import TrainingState
+from ganaug.descent import TrainingState, adam
 from ganaug.translation.objective import Terms
 
 
@@ -66,7 +66,7 @@ class CycleState(TrainingState):
         if judge is not None:
             judge.eval().requires_grad_(False)
         opt_G, opt_D, opt_task = (
-            Adam(several.parameters(), objective.lr, objective.betas, fused=True) if len(several) else None
+            adam(several, objective.lr, objective.betas) if len(several) else None
             for several in (together(G_AB, G_BA, heads), together(D_B, D_A), together(task))
         )
         assert opt_G and opt_D

@@ -1,11 +1,11 @@
 """The steps: one update of the discriminators, of the task network, and of the generators."""
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ganaug.descent import Losses, descend, means
-from ganaug.losses import PENALTIES, gradient_penalty, penalties_due
+from ganaug.descent import Losses, descend, gradients_of, means
+from ganaug.losses import judged, penalties_due
 from ganaug.nets.translation import as_channels
 from ganaug.translation.objective import Terms
 from ganaug.translation.pool import from_pool
@@ -28,18 +28,25 @@ def discriminator_step(state: CycleState, ways: list[Way], objective: Terms, rng
         if objective.pool:
             pool = state.pools.get(way.name, fake[:0])
             fake, state.pools[way.name] = from_pool(pool, fake, objective.pool, rng)
-        real, fake = real.requires_grad_("r1" in gammas), fake.requires_grad_("r2" in gammas)
         with objective.arithmetic(rng.device):
-            on_real, on_fake = way.D(torch.cat([real, fake])).chunk(2)
+            if gammas:
+                (_, on_real), (_, on_fake), penalties = judged(lambda x, D=way.D: _judge(D, x), real, fake, gammas)
+            else:
+                (on_real, on_fake), penalties = way.D(torch.cat([real, fake])).chunk(2), {}
 
         losses[f"{D}/adversarial"] = objective.game.discriminator(on_real, on_fake).mean(1)
         loss = loss + losses[f"{D}/adversarial"].mean()
-        for name, gamma in gammas.items():
-            pick = PENALTIES[name]
-            losses[f"{D}/{name}"] = gradient_penalty(pick(on_real, on_fake).mean(1), pick(real, fake))
-            loss = loss + gamma / 2 * losses[f"{D}/{name}"].mean()
-    descend(loss, state.discriminators, state.opt_D)
+        for name, penalty in penalties.items():
+            losses[f"{D}/{name}"] = penalty
+            loss = loss + gammas[name] / 2 * penalty.mean()
+    descend(state.discriminators, gradients_of(loss, state.discriminators), state.opt_D)
     return means(losses)
+
+
+def _judge(D: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean logit of each image [N], and those of its patches [N, P]."""
+    logits = D(images)
+    return logits.mean(1), logits
 
 
 def task_step(state: CycleState, way: Way, labels: Tensor, trust: Tensor, objective: Terms, rng: Generator) -> Losses:
@@ -53,7 +60,7 @@ def task_step(state: CycleState, way: Way, labels: Tensor, trust: Tensor, object
     with objective.arithmetic(rng.device):
         class_logits = state.task.train()(images).float()
     losses = {"task/class": trust.repeat(2) * cross_entropy(class_logits, labels.repeat(2), reduction="none")}
-    descend(losses["task/class"].mean(), state.task, state.opt_task)
+    descend(state.task, gradients_of(losses["task/class"].mean(), state.task), state.opt_task)
     return means(losses)
 
 
@@ -81,7 +88,7 @@ def generator_step(
             for name, (weight, part) in parts.items():
                 losses[f"G_{way.name}/{name}"] = part
                 loss = loss + weight * part.mean()
-    descend(loss, state.generators, state.opt_G)
+    descend(state.generators, gradients_of(loss, state.generators), state.opt_G)
     return means(losses)
 
 
