@@ -80,12 +80,11 @@ def run(
     where = conditions(torch.device(device))
     path = out / f"bench-{slug(device_name(torch.device(device)))}.json"
     ledger = Ledger(path, title, said(), where, table, resume=resume, derive=derive)
+    wanted = [row for row in table if only in row.key and not ledger.holds(row, repeats)]
     end = time.monotonic() + 60 * minutes if minutes else float("inf")
-    for row in table:
-        if only not in row.key or ledger.holds(row, repeats):
-            continue
-        if time.monotonic() + ledger.longest() > end:
-            print(f"{minutes:g} minutes are used; the same command with --resume goes on")
+    for number, row in enumerate(wanted):
+        if number and time.monotonic() + ledger.longest() > end:  # the first is always taken, or none ever were
+            print(f"{len(wanted) - number} rows are left; the same command with --resume goes on")
             break
         found = ledger.measure(row, repeats)
         print(

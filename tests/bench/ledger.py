@@ -1,4 +1,4 @@
-"""The rows that are measured already, in a file that is written after each of them: a bench can be stopped and go on."""
+"""Rows that are measured already, in a file that is written after each of them: a bench can be stopped and go on."""
 
 import json
 import statistics

@@ -42,9 +42,9 @@ SPEED = Unit("{:.3g}x")
 SHARE = Unit("{:.0%}")
 OVERHEAD = Unit("{:.0%}", most=True, of=lambda speed: 1 / speed - 1)
 GIB = Unit("{:.3g} GiB", most=True)
-TERAFLOPS = Unit("{:,.0f} TFLOP/s")
-BANDWIDTH = Unit("{:.2f} TB/s")
-MILLISECONDS = Unit("{:.2f} ms", most=True)
+TERAFLOPS = Unit("{:.3g} TFLOP/s")
+BANDWIDTH = Unit("{:.3g} TB/s")
+MILLISECONDS = Unit("{:.3g} ms", most=True)
 ERROR = Unit("{:.1e}", most=True)
 
 
