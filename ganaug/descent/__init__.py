@@ -15,6 +15,7 @@ from ganaug.descent.soundness import stop_at as stop_at
 from ganaug.descent.state import TrainingState as TrainingState
 from ganaug.descent.update import Losses as Losses
 from ganaug.descent.update import adam as adam
+from ganaug.descent.update import batch_statistics as batch_statistics
 from ganaug.descent.update import descend as descend
 from ganaug.descent.update import ema_beta as ema_beta
 from ganaug.descent.update import gradients_of as gradients_of

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from ganaug.descent.state import TrainingState
 from ganaug.errors import DivergedError
+from ganaug.ranks import average
 
 HUGE = 1e6  # of a loss; below 100 at sound learning rates, 1e12 at a hundred times those
 CURE = "lower train.lr or raise train.r1_gamma"
@@ -32,8 +33,10 @@ class Taken(NamedTuple):
 
 
 def numbers(taken: list[Taken]) -> list[tuple[int, dict[str, float]]]:
-    """The losses as numbers, after one wait for a GPU."""
-    values = iter(torch.stack([loss for row in taken for loss in row.losses.values()]).tolist())
+    """The losses as numbers, after one wait for a GPU: of several processes their mean, so that all find the same."""
+    values = torch.stack([loss for row in taken for loss in row.losses.values()])
+    average([values])
+    values = iter(values.tolist())
     return [(row.draw, {name: next(values) for name in row.losses}) for row in taken]
 
 

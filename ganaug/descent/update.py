@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from ganaug.ranks import average
+
 Losses = dict[str, Tensor]
 
 
@@ -15,7 +17,11 @@ def gradients_of(loss: Tensor, player: nn.Module) -> list[Tensor]:
 
 
 def descend(player: nn.Module, gradients: Sequence[Tensor], optimizer: Optimizer) -> None:
-    """One update of one player."""
+    """One update of one player, by the mean of the gradients of all processes: each has them of its share of a batch.
+
+    Not through torch's DistributedDataParallel, whose hooks do not see the second derivatives of a gradient penalty.
+    """
+    average(gradients)
     for parameter, gradient in zip(player.parameters(), gradients, strict=True):
         parameter.grad = laid_out(gradient, parameter)
     optimizer.step()
@@ -38,6 +44,12 @@ def adam(player: nn.Module, lr: float, betas: tuple[float, float]) -> Adam:
 def means(losses: Losses) -> Losses:
     """What is reported of losses per sample."""
     return {name: per_sample.detach().mean() for name, per_sample in losses.items()}
+
+
+def batch_statistics(*players: nn.Module) -> list[Tensor]:
+    """The running statistics of batch normalisation, which each process takes of its own share of a batch."""
+    norms = [m for player in players for m in player.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    return [tensor for norm in norms for tensor in (norm.running_mean, norm.running_var) if tensor is not None]
 
 
 @torch.no_grad()

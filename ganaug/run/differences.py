@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ganaug.data import LabeledImages, UnlabeledImages
+from ganaug.ranks import size
 from ganaug.run.planning import Plan
 
 
@@ -21,6 +22,9 @@ def differences(facts: dict[str, Any], todo: Plan) -> Iterator[str]:
             what, before = {"train": "training", "val": "validation"}[name], f" where there were {n:,}" if n else ""
             got = f"{len(data):,} others" if n == len(data) else f"{len(data):,}{before}"
             yield f"the same {what} images, got {got} in {data.source}; pass the first command's DATA and --val"
+    was, now = facts.get("processes", 1), size()
+    if was != now:
+        yield f"as many processes, {was}, got {now}; start it by torchrun with --nproc_per_node, or alone, as before"
     yield from _unlabeled(facts.get("unlabeled"), todo.unlabeled)
     if facts.get("init", {}).get("model", todo.recipe.train.init) != todo.recipe.train.init:
         yield f"train.init = {facts['init']['model']}, got {todo.recipe.train.init}; use the first command's options"

@@ -9,7 +9,9 @@ from ganaug.auto import said
 from ganaug.descent import Progress
 from ganaug.errors import DivergedError, InterruptedRun
 from ganaug.files import sole_writer
+from ganaug.ranks import any_rank, is_first, size, together, wait
 from ganaug.run.folder import RECIPE, export, make
+from ganaug.run.following import follow, hand_over, interrupted, require_one_task
 from ganaug.run.job import Job
 from ganaug.run.meter import Clock, meter
 from ganaug.run.rescue import rescue
@@ -21,14 +23,32 @@ log = logging.getLogger("ganaug")
 
 
 def carry_out(job: Job, out: Path, *, resume: bool = False, quiet: bool = False) -> None:
-    """Train as planned, or continue, and export the best checkpoint; nobody else may write `out` meanwhile."""
+    """Train as planned, or continue, and export the best checkpoint; nobody else may write `out` meanwhile.
+
+    Under torchrun all processes share the work, and the first of them writes.
+
+    Raises:
+        UnlikeError: The processes were given different things; nothing was begun.
+        LostProcessError: One of them has ended.
+    """
+    with together():
+        require_one_task(job, out)
+        if is_first():
+            lead(job, out, resume, quiet)
+        else:
+            follow(job, out)
+
+
+def lead(job: Job, out: Path, resume: bool, quiet: bool) -> None:
+    """What a process does alone, or as the first of several."""
     if not resume:
         make(job, out)
     elif _is_done(job, out):  # one that may not be written will do
-        return
+        return hand_over(None)
     with sole_writer(out / RECIPE, out):
-        if not _is_done(job, out):  # by another process, between that look and this one
-            _finish(job, out, quiet)
+        if _is_done(job, out):  # by another process, between that look and this one
+            return hand_over(None)
+        _finish(job, out, quiet)
 
 
 def _is_done(job: Job, out: Path) -> bool:
@@ -50,11 +70,13 @@ def _finish(job: Job, out: Path, quiet: bool) -> None:
         job.prepare()
     if stopped:
         raise InterruptedRun(sentence, stopped[0])
+    hand_over(state)
     every, steps = job.recipe.train.checkpoint_every or 1, job.recipe.train.steps or 1
     tick, clock = math.gcd(every, 10), Clock(keeper.record.seconds())
     with meter("train", steps, done=state.step, quiet=quiet) as report, stop_signals() as stopped:
-        for progress in surviving(keeper, steps, tick, stopped):
+        for progress in surviving(keeper, steps, tick, stopped if size() == 1 else []):
             due = state.step % every == 0 or state.step == steps
+            ended = any_rank(bool(stopped))
             # Only then: which checkpoint is best must not depend on when a run was stopped.
             judgement = job.judge(state) if due else None
             if due or state.step % tick == 0:
@@ -66,11 +88,11 @@ def _finish(job: Job, out: Path, quiet: bool) -> None:
                 keeper.scores.add(state.step, judgement, found)
                 for alarm in found.values():
                     log.warning("%s: step %d: %s", out, state.step, alarm)
-            if due or stopped:
-                keeper.keep(now_or_never=bool(stopped) or state.step == steps)
-            if stopped:
-                saved = f"{out}: stopped after step {state.step}, all is saved; go on with --resume"
-                raise InterruptedRun(saved, stopped[0])
+            if due or ended:
+                keeper.keep(now_or_never=ended or state.step == steps)
+                wait()
+            if ended:
+                raise interrupted(out, state.step, stopped)
     export(keeper, clock.seconds())
 
 
@@ -93,3 +115,4 @@ def surviving(keeper: Keeper, steps: int, tick: int, stopped: list[int]) -> Iter
                     stopped[0],
                 ) from fault
             rescue(fault, keeper)
+            hand_over(keeper.state)

@@ -30,6 +30,7 @@ from ganaug.data import (
 from ganaug.diffaug import check_policy
 from ganaug.errors import DataError, RecipeError
 from ganaug.nets import describe, step_seconds
+from ganaug.ranks import size, started
 from ganaug.recipe import Data, Recipe, require_own, validate
 from ganaug.run.ancestor import Ancestor
 
@@ -66,6 +67,7 @@ class Plan:
             "torch": torch.__version__,
             "python": platform.python_version(),
             "device": str(self.device),
+            "processes": size(),
             "images": len(self.train),
             "classes": list(self.train.classes),
             "shape": list(self.train.shape),
@@ -151,10 +153,21 @@ def plan(
 
     whole, choices = complete(*(recipe, train, machine, cost), held_out=len(held_out), extra=len(extra) if extra else 0)
     check_policy(whole.train.augment or "none")
+    _require_shares(whole.train.batch_size or 0, len(train))
     choices = [*smaller, *taken, *choices, *ancestor.fit(whole, train)]
     for caution in ancestor.cautions(data.fingerprint, held_out.fingerprint):
         log.warning("%s", caution)
     return Plan(train, held_out, whole, choices, machine, spec, data.fingerprint, ancestor.sha256, extra)
+
+
+def _require_shares(batch_size: int, images: int) -> None:
+    """A batch falls into as many equal shares as there are processes."""
+    several = started()[1]
+    if batch_size % several or images < several:
+        raise RecipeError(
+            f"train.batch_size must be a multiple of the {several} processes, and no larger than the images allow, got "
+            f"{batch_size} for {images} images; every process takes its share of a batch"
+        )
 
 
 def _affordable(

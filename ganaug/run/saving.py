@@ -10,14 +10,8 @@ from pydantic import BaseModel, NonNegativeInt, ValidationError
 from ganaug.checkpoint import (
     ANOTHER,
     checkpoint_steps,
-    dump_module,
-    dump_optimizer,
-    dump_tensors,
     folder_of,
     latest_checkpoint,
-    load_module,
-    load_optimizer,
-    parse_tensors,
     read_checkpoint,
     remove_checkpoint,
     save_checkpoint,
@@ -29,10 +23,11 @@ from ganaug.images import encode_png
 from ganaug.recipe import Unit
 from ganaug.run.job import Job, Judgement
 from ganaug.run.record import LOG, Record
+from ganaug.run.state import dump_state, fill_state, numbers_of
 
 log = logging.getLogger("ganaug")
 PATIENCE = 3  # failures in a row that end a run
-NUMBERS, TENSORS = "state.json", "tensors.safetensors"  # of a checkpoint, beside modules and optimisers
+NUMBERS = "state.json"  # of a checkpoint, beside tensors
 
 
 class Numbers(BaseModel):
@@ -182,22 +177,14 @@ class Keeper:
     def _save(self) -> None:
         """Write a checkpoint; the newest three, the best, and the one that training would be taken back to stay."""
         state, best = self.state, [self.scores.best] if self.scores.by_step else []
-        tensors = {name: tensor.contiguous().cpu() for name, tensor in state.tensors().items()}
         numbers = {
-            "step": state.step,
+            **numbers_of(state),
             "scores": self.scores.by_step,
             "errors": self.scores.errors,
             "collapsed": self.scores.collapsed,
             "alarms": self.scores.alarms,
-            "faults": state.faults,
-            **{name: getattr(state, name) for name in state.numbers()},
         }
-        payload = {
-            **{f"{name}.safetensors": dump_module(module) for name, module in state.modules().items()},
-            **{f"{name}.safetensors": dump_optimizer(moves) for name, moves in state.optimizers().items()},
-            **({TENSORS: dump_tensors(tensors)} if tensors else {}),
-            NUMBERS: json.dumps(numbers).encode(),
-        }
+        payload = dump_state(state) | {NUMBERS: json.dumps(numbers).encode()}
         save_checkpoint(self.out / "checkpoints", state.step, payload, keep=(*best, *self._due()[-1:]))
 
     def _begin(self) -> None:
@@ -206,28 +193,17 @@ class Keeper:
         self.record.cut(0)
 
     def _fill(self, step: int, payload: dict[str, bytes]) -> None:
-        state, where = self.state, folder_of(self.out / "checkpoints", step)
-        numbers = _numbers(where, payload, state)
-        for name, module in state.modules().items():
-            load_module(module, payload[f"{name}.safetensors"], str(where / f"{name}.safetensors"))
-        for name, optimizer in state.optimizers().items():
-            load_optimizer(optimizer, payload[f"{name}.safetensors"], str(where / f"{name}.safetensors"))
-        if TENSORS in payload:
-            state.hold(parse_tensors(payload[TENSORS], str(where / TENSORS)))
-        state.step, state.faults = numbers.step, numbers.faults
-        for name in state.numbers():
-            setattr(state, name, getattr(numbers, name))
+        where = folder_of(self.out / "checkpoints", step)
+        numbers = _numbers(where, payload)
+        fill_state(self.state, payload, dict(numbers), where)
         self.scores = Scores(numbers.scores, numbers.errors, numbers.collapsed, numbers.alarms)
-        self.record.cut(state.step)
+        self.record.cut(self.state.step)
 
 
-def _numbers(where: Path, payload: dict[str, bytes], state: TrainingState) -> Numbers:
-    """state.json, once nothing is missing beside it."""
-    files = {NUMBERS, *(f"{name}.safetensors" for name in (*state.modules(), *state.optimizers()))}
-    missing = sorted(files - payload.keys())
-    if missing:
-        raise ModelError(f"{where} must hold {missing[0]}, got none; {ANOTHER}")
+def _numbers(where: Path, payload: dict[str, bytes]) -> Numbers:
     try:
         return Numbers.model_validate_json(payload[NUMBERS])
+    except KeyError as error:
+        raise ModelError(f"{where} must hold {NUMBERS}, got none; {ANOTHER}") from error
     except ValidationError as error:
         raise ModelError(f"{where / NUMBERS} must be as it was written, got another; {ANOTHER}") from error

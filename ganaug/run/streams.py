@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ganaug.data import Batches, with_more
 from ganaug.measures.selftraining import SURE, Guesses, guess_labels
+from ganaug.ranks import rank, size
 from ganaug.run.planning import Plan
 
 log = logging.getLogger("ganaug")
@@ -24,7 +25,10 @@ def streams(todo: Plan, guesses: Guesses | None = None) -> tuple[Batches, Batche
         trust = torch.cat([trust, t.unlabeled_weight * guesses.right * guesses.sure])
     balanced = t.sampling == "balanced"
     batches = Batches(
-        *(data, t.batch_size or 0, t.seed, todo.device), strata=strata(data.labels, trust, balanced), trust=trust
+        *(data, t.batch_size or 0, t.seed, todo.device),
+        strata=strata(data.labels, trust, balanced),
+        trust=trust,
+        share=(rank(), size()),
     )
     # Like the training images: what D says of these is held against what it says of those.
     held_out = strata(val.labels, torch.ones(len(val)), balanced)

@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from ganaug.auto import MOST_AUGMENTED
 from ganaug.data import Batches
 from ganaug.diffaug import augment, draw_chances
+from ganaug.ranks import average
 from ganaug.training.minibatch import sample_latents
 from ganaug.training.state import GanState, Objective
 
@@ -75,9 +76,7 @@ def adapt(
     with objective.arithmetic(rng.device):
         (train, labels, trust), (unseen, others, _) = batches[number], held_out[number]
         known = trust > 0  # as all held-out images are: like is held against like
-        if not known.any():
-            return {}
-        fake = state.G_ema(sample_latents(state.G, len(labels), rng), labels).float()
+        fake = state.G_ema(sample_latents(state.G, batches.size, rng)[batches.own], labels).float()
         r = heuristic.r(
             *(
                 state.D(augmented(images, state.augment_p, objective.policy, rng), classes, believed).logits
@@ -85,6 +84,12 @@ def adapt(
             )
         )
     state.D.train()
+    told = torch.stack([r.where(known.any(), r.new_zeros(())), known.any().to(r)])
+    average([told])
+    r, share_told = told
+    if not share_told:
+        return {}
+    r = r / share_told
     notch = share / SWEEP if r > heuristic.target else -share / SWEEP
     state.augment_p = min(max(state.augment_p + notch, 0.0), MOST_AUGMENTED)
     return {"watch/overfitting": r, "watch/augment_p": torch.tensor(state.augment_p)}

@@ -16,12 +16,11 @@ from torch import Tensor, nn
 from ganaug.descent import Losses, gradients_of
 from ganaug.errors import DeviceError
 from ganaug.training.minibatch import Minibatch
-from ganaug.training.recording import Recording, RecordingError
+from ganaug.training.recording import Found, Recording, RecordingError
 from ganaug.training.state import Execution, Objective
 
 log = logging.getLogger("ganaug")
 Loss = Callable[..., tuple[Tensor, Losses]]  # (minibatch, G, D, objective, gammas) -> it, and the means of its parts
-Found = tuple[list[Tensor], Losses]  # gradients and those means
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -94,7 +93,7 @@ class Evaluation:
     def _evaluate(self, key: Hashable, make: Callable[[], Callable[[Minibatch], Found]], seen: Minibatch) -> Found:
         if key not in self._ready:
             evaluate = make()
-            self._ready[key] = Recording(evaluate) if self.records and seen.z.is_cuda else evaluate
+            self._ready[key] = Recording(evaluate) if self.records and can_record(seen) else evaluate
         try:
             return self._ready[key](seen)
         except torch.OutOfMemoryError:
@@ -124,7 +123,7 @@ class Evaluation:
         else:
             raise error
         self._ready.clear()
-        fact = next((line for line in str(error).splitlines() if line), type(error).__name__)
+        fact = " ".join(str(error).split()) or type(error).__name__
         log.warning("the losses cannot be %s here (%.200s); training goes on without", what, fact)
 
     def _halve(self, seen: Minibatch) -> None:
@@ -146,6 +145,11 @@ class Evaluation:
                 *(n, device),
             )
         self.parts = -(-n // (size // 2))
+
+
+def can_record(seen: Minibatch) -> bool:
+    """CUDA graphs are of CUDA alone."""
+    return seen.z.is_cuda
 
 
 def _added(of: Callable[[Minibatch], Found], seen: Minibatch, size: int) -> Found:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from torch import Generator
 
 from ganaug.data import Batches, mix
-from ganaug.descent import Progress, Taken, cosine, ema_beta, update_ema, warm_up
+from ganaug.descent import Progress, Taken, batch_statistics, cosine, ema_beta, update_ema, warm_up
+from ganaug.ranks import average
 from ganaug.training.adapt import EVERY, adapt
 from ganaug.training.evaluation import Evaluation
 from ganaug.training.minibatch import draw
@@ -27,6 +28,8 @@ def train(
 ) -> Iterator[Progress]:
     """Train until `state.step` is `steps`, yielding every `tick` steps, at the end, and once `stop` holds something.
 
+    Of several processes each takes its share of every batch, and all take the same steps.
+
     Where there are `held_out` images the strength of augmentation may follow what D says of them; no player learns
     from them.
 
@@ -36,6 +39,7 @@ def train(
     """
     state.sizes = state.sizes or player_sizes(state, norms(state))
     evaluate = Evaluation(objective.execution)
+    statistics = batch_statistics(state.G, state.D)
     plain = replace(objective, policy="none")  # costs nothing while no image is augmented
     taken: list[Taken] = []
     losses: dict[str, float] = {}  # the penalties are not taken in every step
@@ -50,6 +54,7 @@ def train(
         )
         d_losses = discriminator_step(state, first, current, evaluate)
         g_losses = generator_step(state, second, current, evaluate)
+        average(statistics)
         update_ema(state.G_ema, state.G, ema_beta(state.step, batches.size, objective.ema_images))
         state.step += 1
         if held_out and objective.adapt != "none" and state.step % EVERY == 0:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.cuda import Stream
 
 from ganaug.descent import Losses
 from ganaug.training.minibatch import Minibatch
 
-Found = tuple[list[Tensor], Losses]
+Found = tuple[list[Tensor], Losses]  # gradients, and the means of a loss's parts
 WARM_UPS = 3  # calls before the recording: libraries choose their kernels and take their memory in these
 
 
@@ -20,44 +21,55 @@ class RecordingError(RuntimeError):
 
 
 class Recording:
-    """Evaluates `function` as it is for a few calls, and from its recording later.
+    """Evaluates `function` as it is for a few calls, and from a recording later.
 
-    Every call but the recorded ones counts: nothing is evaluated beside the training itself. What is returned stays
-    valid until the next call.
+    The first calls count as any other: nothing is evaluated beside the training itself. Gradients are valid until the
+    next call.
     """
 
     def __init__(self, function: Callable[[Minibatch], Found]):
-        self.function, self.calls = function, 0
-        self.stream = torch.cuda.Stream()
+        self.function, self.calls, self.stream = function, 0, new_stream()
 
     def __call__(self, seen: Minibatch) -> Found:
         self.calls += 1
         if self.calls <= WARM_UPS:
-            return self._beside(seen)
+            return beside(self.function, seen, self.stream)
         if self.calls == WARM_UPS + 1:
             self._record(seen)
         for kept, new in zip(self.seen, seen, strict=True):
             kept.copy_(new)
-        self.graph.replay()
+        self.replay()
         gradients, means = self.found
-        return gradients, {name: mean.clone() for name, mean in means.items()}  # the log looks at them steps later
-
-    def _beside(self, seen: Minibatch) -> Found:
-        """On the stream that will be recorded."""
-        current = torch.cuda.current_stream()
-        self.stream.wait_stream(current)
-        with torch.cuda.stream(self.stream):
-            found = self.function(seen)
-        current.wait_stream(self.stream)
-        return found
+        return gradients, {name: mean.clone() for name, mean in means.items()}  # looked at some steps later
 
     def _record(self, seen: Minibatch) -> None:
         self.seen = Minibatch(*(tensor.clone() for tensor in seen))
-        self.graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(self.graph, stream=self.stream):
-                self.found = self.function(self.seen)
+            self.found, self.replay = record(self.function, self.seen, self.stream)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             raise RecordingError(str(error)) from error
+
+
+def new_stream() -> Stream:
+    """Where recordings are made."""
+    return Stream()
+
+
+def beside(function: Callable[[Minibatch], Found], seen: Minibatch, stream: Stream) -> Found:
+    """Evaluate on the stream that will be recorded; what was asked for before comes before, what comes after waits."""
+    current = torch.cuda.current_stream()
+    stream.wait_stream(current)
+    with torch.cuda.stream(stream):
+        found = function(seen)
+    current.wait_stream(stream)
+    return found
+
+
+def record(function: Callable[[Minibatch], Found], seen: Minibatch, stream: Stream) -> tuple[Found, Callable[[], None]]:
+    """Where results will lie, and what evaluates the function of what then lies in `seen`; nothing is evaluated yet."""
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        found = function(seen)
+    return found, graph.replay
