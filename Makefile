@@ -1,12 +1,13 @@
 # `make demo` tells the whole story in minutes; `make test` shows that it works. Both install what they need into .venv.
-# For contributors: `make check`, `make test-slow`, `make bench` (minutes). Another interpreter: `make test PYTHON=python3.12`.
+# For contributors: `make check`, `make test-slow`, `make bench` (a quarter of an hour), `make bench-gpu` (ten minutes; again
+# to go on). Another interpreter: `make test PYTHON=python3.12`.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --editable
 
-.PHONY: demo test test-slow check bench
+.PHONY: demo test test-slow check bench bench-gpu
 
 demo: $(VENV)/.user
 	@if [ -d ganaug-demo/data/train ]; then echo "replacing the last demo in ./ganaug-demo"; rm -rf ganaug-demo; fi
@@ -24,7 +25,10 @@ check: $(VENV)/.developer
 	@$(BIN)/pyright
 
 bench: $(VENV)/.bench
-	@$(BIN)/python recipes/bench.py
+	@$(BIN)/python tests/bench cpu
+
+bench-gpu: $(VENV)/.user
+	@$(BIN)/python tests/bench gpu --resume
 
 $(VENV)/.user: pyproject.toml | $(BIN)/pip
 	@echo "installing ganaug into $(VENV) (minutes, the first time)"

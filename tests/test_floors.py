@@ -48,7 +48,9 @@ SHUT = {
 }
 NUMPY_LOADS = r"(np|numpy)\.load|(\w+\.)*read_array"
 CHECKOUT = PACKAGE.parent
-BESIDE = sorted(f for room in ("examples", "recipes") for f in (CHECKOUT / room).rglob("*.py"))  # what users copy
+BESIDE = sorted(
+    f for room in ("examples", "recipes", "tests/bench") for f in (CHECKOUT / room).rglob("*.py")
+)  # what users copy
 
 
 def room_of(file: Path) -> str:

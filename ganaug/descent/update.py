@@ -23,8 +23,17 @@ def descend(player: nn.Module, gradients: Sequence[Tensor], optimizer: Optimizer
     """
     average(gradients)
     for parameter, gradient in zip(player.parameters(), gradients, strict=True):
-        parameter.grad = gradient
+        parameter.grad = laid_out(gradient, parameter)
     optimizer.step()
+
+
+def laid_out(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """The gradient in its parameter's memory layout: a fused optimiser goes through both as they lie in memory.
+
+    `Tensor.backward` sees to that, `torch.autograd.grad` does not (torch 2.14), and the optimiser does not look.
+    """
+    same = gradient.stride() == parameter.stride()
+    return gradient if same else torch.empty_like(parameter).copy_(gradient)
 
 
 def adam(player: nn.Module, lr: float, betas: tuple[float, float]) -> Adam:

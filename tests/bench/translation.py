@@ -2,10 +2,10 @@
 
 import itertools
 import random
-from collections.abc import Callable
 from typing import Any
 
 import torch
+from rows import SPEED, Duel, Row, duel
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 
@@ -13,41 +13,47 @@ from ganaug.data import Batches, UnlabeledImages
 from ganaug.images import to_float
 from ganaug.translation import CycleState, Sizes, Terms, build, train
 
-Call = Callable[[], Any]
-SIDE, BATCH, STEPS, MANY = 64, 8, 3, 10**6
+STEPS, MANY = 3, 10**6
 CPU = torch.device("cpu")
 
 
-def cyclegan_steps() -> tuple[Call, Call]:
-    """Three steps of each; nets of width 32 with six blocks, images of 64 px, batches of 8."""
-    shape = (3, SIDE, SIDE)
-    a, b = (images(seed) for seed in (0, 1))
+def rows(*, toy: bool = False) -> tuple[Row, ...]:
+    """Steps of nets of width 32 with six blocks; a narrower pair where it is only to be seen that all works."""
+    side, batch, sizes = (16, 2, Sizes(width=4, downs=1, blocks=1, patch_width=4)) if toy else (64, 8, Sizes())
+    what, against = f"{STEPS} CycleGAN steps, {side} px, batch {batch}, bf16", "the same networks in a plain fp32 loop"
+    return (Row(what, against, 1.5, SPEED, duel(lambda: cyclegan_steps(side, batch, sizes))),)
+
+
+def cyclegan_steps(side: int, batch: int, sizes: Sizes) -> Duel:
+    """Some of each."""
+    shape = (3, side, side)
+    a, b = (images(side, seed) for seed in (0, 1))
     objective = Terms(bf16=True)
-    state = build(shape, shape, Sizes(), objective, CPU)
+    state = build(shape, shape, sizes, objective, CPU)
     streams = tuple(
-        Batches(UnlabeledImages(data, tuple(map(str, range(len(data))))), BATCH, seed, CPU)
+        Batches(UnlabeledImages(data, tuple(map(str, range(len(data))))), batch, seed, CPU)
         for seed, data in ((0, a), (1, b))
     )
     loop = train(state, streams[0], streams[1], objective, steps=MANY, tick=STEPS)
-    plain = by_the_paper(build(shape, shape, Sizes(), Terms(), CPU), a, b)
-    return lambda: next(loop), lambda: [next(plain) for _ in range(STEPS)]
+    plain = by_the_paper(build(shape, shape, sizes, Terms(), CPU), a, b, batch)
+    return Duel(lambda: next(loop), lambda: [next(plain) for _ in range(STEPS)])
 
 
-def images(seed: int) -> Tensor:
-    """Noise, uint8 [64, 3, SIDE, SIDE]."""
-    return torch.randint(0, 256, (64, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+def images(side: int, seed: int) -> Tensor:
+    """Noise, uint8 [64, 3, side, side]."""
+    return torch.randint(0, 256, (64, 3, side, side), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
 
 
-def by_the_paper(state: CycleState, a: Tensor, b: Tensor) -> Any:
+def by_the_paper(state: CycleState, a: Tensor, b: Tensor, batch: int) -> Any:
     """An endless loop in float32, as the authors' code has it (Zhu et al. 2017): both G first, then each D."""
     G_AB, G_BA, D_A, D_B = state.G_AB, state.G_BA, state.D_A, state.D_B
     assert G_BA is not None and D_A is not None
     opt_G = torch.optim.Adam(itertools.chain(G_AB.parameters(), G_BA.parameters()), 2e-4, (0.5, 0.999))
     opt_D = torch.optim.Adam(itertools.chain(D_A.parameters(), D_B.parameters()), 2e-4, (0.5, 0.999))
     pools: tuple[list[Tensor], list[Tensor]] = [], []
-    none, rng = torch.zeros(BATCH, 0), random.Random(0)
+    none, rng = torch.zeros(batch, 0), random.Random(0)
     while True:
-        real_a, real_b = (to_float(data[torch.randperm(len(data))[:BATCH]]) for data in (a, b))
+        real_a, real_b = (to_float(data[torch.randperm(len(data))[:batch]]) for data in (a, b))
         fake_b, fake_a = G_AB(real_a, none), G_BA(real_b, none)
         set_learning(False, D_A, D_B)
         said = [D_B(fake_b), D_A(fake_a)]
