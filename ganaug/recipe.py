@@ -56,7 +56,7 @@ class Data(Table):
 class Nets(Table):
     """Which pair of networks, and how large."""
 
-    name: Literal["residual", "resnet", "style", "dcgan"] | None = None
+    name: Literal["residual", "resnet", "style", "biggan", "dcgan"] | None = None
     width: Annotated[int, Field(ge=4, le=1024)] | None = None  # channels at the finest level
     z_dim: Annotated[int, Field(ge=1, le=4096)] = 64  # numbers in the latent vector
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 import pytest
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, max_pool2d, scaled_dot_product_attention
 
 from ganaug.checkpoint import dump_module, load_module
 from ganaug.nets import NETS, describe, spectrally_normalised, step_bytes, step_seconds
+from ganaug.nets.biggan import Attention
 from ganaug.nets.blocks import double, double_in_pools
+from ganaug.nets.cost import flops
 from ganaug.nets.resnet import ConditionalNorm
 from ganaug.nets.style import Equal, Modulated, Noise, demodulation
 
@@ -185,7 +187,7 @@ def unreached_twice(module: nn.Module, gradient: Tensor) -> list[str]:
 @pytest.mark.parametrize("name", NETS)
 class TestSpectral:
     def test_every_layer_has_norm_one(self, name: str):
-        T = spectrally_normalised(NETS[name].trunk((1, 16, 16), WIDTH)).train()
+        T = spectrally_normalised(trunk(name)).train()
         images = torch.randn(N, 1, 16, 16, generator=seeded())
         for _ in range(30):
             T(images)
@@ -296,7 +298,7 @@ def test_the_style_scale_moves_w_along_the_line_through_the_mean_of_the_class():
 
 
 def test_scaling_multiplies_z_where_there_is_no_mapping_network():
-    for name in ("residual", "resnet", "dcgan"):
+    for name in ("residual", "resnet", "biggan", "dcgan"):
         G, (z, labels) = generator(name).eval(), latents()
         assert torch.equal(G(z, labels, 1.5), G(1.5 * z, labels))
 
@@ -317,6 +319,36 @@ def test_conditional_normalisation_is_batch_norm_with_a_gain_and_a_bias_of_the_c
     moved, plain = norm(x, labels), nn.BatchNorm2d(4)(x)
     assert torch.allclose(moved[labels == 1], 2 * plain[labels == 1] + 5, atol=1e-4)
     assert torch.allclose(moved[labels != 1], plain[labels != 1], atol=1e-5)
+
+
+def test_attention_is_softmax_over_pooled_positions_and_nothing_at_birth():
+    layer, x = Attention(16), torch.randn(2, 16, 6, 7)
+    assert torch.equal(layer(x), x)
+    nn.init.constant_(layer.strength, 0.5)
+    key, value = (max_pool2d(part(x), 2, ceil_mode=True).flatten(2).mT for part in (layer.key, layer.value))
+    found = scaled_dot_product_attention(layer.query(x).flatten(2).mT, key, value, scale=1.0)
+    assert torch.allclose(layer(x), x + 0.5 * layer.output(found.mT.unflatten(2, (6, 7))), atol=1e-5)
+
+
+def test_each_block_of_biggan_has_numbers_of_z_of_its_own():
+    G = NETS["biggan"].generator((1, 32, 32), K, WIDTH, 32)
+    z, labels = torch.zeros(1, 32), torch.zeros(1).long()
+    seen: list[list[Tensor]] = [[] for _ in G.blocks]  # type: ignore[arg-type]
+    for found, block in zip(seen, G.blocks, strict=True):  # type: ignore[arg-type]
+        block.register_forward_pre_hook(lambda _, inputs, found=found: found.append(inputs[1][0]))
+    G(z, labels)
+    for number in range(32):
+        G(torch.eye(32)[number : number + 1], labels)
+    moved = [[not torch.equal(one, found[0]) for one in found[1:]] for found in seen]
+    assert [sum(row) for row in moved] == [8, 8, 8] and [row.index(True) for row in moved] == [8, 16, 24]
+
+
+def test_biggan_has_the_published_arithmetic_at_32_px():
+    """7.65 and 1.25 GFLOP an image, less the shortcuts that a 1x1 convolution before the repetition saves."""
+    with torch.device("meta"):
+        G, T = NETS["biggan"].generator((3, 32, 32), 10, 96, 80), NETS["biggan"].trunk((3, 32, 32), 96)
+        counted = flops(G, torch.zeros(1, 80), torch.zeros(1).long()), flops(T, torch.zeros(1, 3, 32, 32))
+    assert counted == pytest.approx((7.36e9, 1.23e9), rel=0.01)
 
 
 def test_sides_double_alike_on_every_device():
