@@ -14,7 +14,7 @@ from ganaug.nets.biggan import Attention
 from ganaug.nets.blocks import double, double_in_pools
 from ganaug.nets.cost import flops
 from ganaug.nets.resnet import ConditionalNorm
-from ganaug.nets.style import Equal, Modulated, Noise, demodulation
+from ganaug.nets.style import Colour, Equal, Modulated, Noise, demodulation
 
 SHAPES = [(1, 8, 8), (2, 9, 100), (1, 28, 28), (4, 33, 48), (3, 64, 64)]
 K, WIDTH, Z, N = 3, 8, 6, 6
@@ -258,20 +258,22 @@ def test_spectral_norm_can_be_differentiated_twice_and_built_without_memory():
 
 
 def test_modulation_is_a_convolution_with_weights_of_each_samples_own():
-    x, w = torch.randn(4, 3, 7, 9), torch.randn(4, 5)
-    for demodulate in (True, False):
-        layer = Modulated(3, 6, 5, demodulate=demodulate)
+    x, w, shift = torch.randn(4, 3, 7, 9), torch.randn(4, 5), torch.randn(6, 1, 1)
+    for layer in (Modulated(3, 6, 5), Colour(3, 6, 5)):
         weight = layer.conv.weight[None] * layer.conv.scale * layer.style(w)[:, None, :, None, None]  # eq. 1
-        if demodulate:
+        if isinstance(layer, Modulated):
             weight = weight / (weight.square().sum((2, 3, 4), keepdim=True) + 1e-8).sqrt()  # eq. 3
-        slow = torch.cat([conv2d(x[i : i + 1], weight[i], padding=1) for i in range(4)])
-        assert torch.allclose(layer(x, w), slow, atol=1e-5)
+        slow = torch.cat([conv2d(x[i : i + 1], weight[i], padding=weight.shape[-1] // 2) for i in range(4)])
+        if isinstance(layer, Modulated):
+            assert torch.allclose(layer(x, w, shift, 2.0), 2 * (slow + shift), atol=1e-5)
+        else:
+            assert torch.allclose(layer(x, w), slow, atol=1e-5)
 
 
 def test_demodulated_outputs_have_unit_variance_whatever_the_style():
-    layer, w = Modulated(16, 8, 5), 3 * torch.randn(2, 5)
+    layer, w, none = Modulated(16, 8, 5), 3 * torch.randn(2, 5), torch.zeros(8, 1, 1)
     x = torch.randn(2, 16, 128, 128)
-    assert torch.allclose(layer(x, w)[:, :, 1:-1, 1:-1].var((2, 3)), torch.ones(2, 8), atol=0.05)
+    assert torch.allclose(layer(x, w, none)[:, :, 1:-1, 1:-1].var((2, 3)), torch.ones(2, 8), atol=0.05)
     with torch.autocast("cpu", torch.bfloat16):
         half = demodulation(layer.style(w).float(), layer.conv.scaled())
     assert half.dtype == torch.float32
