@@ -133,7 +133,7 @@ SHARED = {
 class Measure(Table):
     """How the gain is measured."""
 
-    classifier: str = "small"  # or "torchvision:NAME"
+    classifier: str = "small"  # or "airbench", or "torchvision:NAME"
     encoder: str = "own"  # of the distances; or "pixels", "random", "inception:FILE"
     metric: Literal["accuracy", "balanced_accuracy"] | None = None  # None: balanced where classes are unbalanced
     margin: Positive = 0.01  # differences within +- margin count as none
