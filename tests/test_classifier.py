@@ -6,6 +6,8 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ganaug.data import LabeledImages, first_per_class, load
 from ganaug.errors import DataError
@@ -248,6 +250,30 @@ def test_noise_drawn_ahead_is_the_noise_drawn_step_by_step(train, monkeypatch):
         batches.append(list(augmented_batches(train.images, train.labels, orders, (0, 5), "trivial+cutmix", 10)))
     for one, three, all_at_once in zip(*batches, strict=True):
         assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(one, three, all_at_once, strict=True))
+
+
+class Sent(TorchDispatchMode):
+    """Counts what goes from the host to the meta device, which answers nothing: to ask it is an error."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        given = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor) and x.ndim]
+        made = [x for x in tree_leaves(found) if isinstance(x, torch.Tensor)]
+        self.count += any(x.is_meta for x in made) and any(not x.is_meta for x in given)
+        return found
+
+
+@pytest.mark.parametrize("augment", ["none", "affine+flip", "trivial+mixup", "affine+cutmix"])
+def test_a_device_is_sent_noise_for_many_steps_at_once_and_never_waited_for(augment, train, monkeypatch):
+    monkeypatch.setattr(classifier, "AHEAD", 8)
+    order = mixed_order(train.labels, train.labels[:0], 0, steps=20, batch_size=4, seed=0)[None]
+    images, labels = train.images.to("meta"), train.labels.to("meta")
+    with Sent() as sent:
+        batches = list(augmented_batches(images, labels, order, (0,), augment, 10))
+    assert len(batches) == 20 and batches[0][0].shape == (4, 1, 8, 8)
+    assert sent.count <= 6, "the order, the noise in three parts, and what does not grow with the steps"
 
 
 def test_on_a_cpu_nothing_is_rounded():
