@@ -56,7 +56,7 @@ class Data(Table):
 class Nets(Table):
     """Which pair of networks, and how large."""
 
-    name: Literal["residual", "resnet", "style", "dcgan"] | None = None
+    name: Literal["residual", "resnet", "style", "biggan", "dcgan"] | None = None
     width: Annotated[int, Field(ge=4, le=1024)] | None = None  # channels at the finest level
     z_dim: Annotated[int, Field(ge=1, le=4096)] = 64  # numbers in the latent vector
 
@@ -134,7 +134,7 @@ SHARED = {
 class Measure(Table):
     """How the gain is measured."""
 
-    classifier: str = "small"  # or "torchvision:NAME"
+    classifier: str = "small"  # or "airbench", or "torchvision:NAME"
     encoder: str = "own"  # of the distances; or "pixels", "random", "inception:FILE"
     metric: Literal["accuracy", "balanced_accuracy"] | None = None  # None: balanced where classes are unbalanced
     margin: Positive = 0.01  # differences within +- margin count as none

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ganaug.measures.classifier import balancing_weights, fit_classifier, probabilities, require_mixable
 from ganaug.measures.mixing import first_of_each_class, mixed_order
-from ganaug.measures.networks import SMALL, Kind
+from ganaug.measures.networks import OWN, SMALL, Kind
 from ganaug.measures.stacking import fit_stack
 
 Labeled = tuple[Tensor, Tensor]  # uint8 [N, C, H, W], int64 [N]
@@ -31,8 +31,8 @@ class Protocol:
         batch_size: Images per update.
         device: Where to train; on any but "cpu", fits that differ in little more than the seed are trained as one.
         n_jobs: Processes on the CPU; -1: one per core, 1: none but this one. Results do not depend on it.
-        classifier: "small", "torchvision:NAME", or a callable that takes ((C, H, W), num_classes) and gives a network
-            of float images in [-1, 1] to logits.
+        classifier: "small", "airbench", "torchvision:NAME", or a callable that takes ((C, H, W), num_classes) and gives
+            a network of float images in [-1, 1] to logits.
     """
 
     num_classes: int
@@ -173,7 +173,7 @@ def _alone(fit: Fit, sets: Mapping[str, Labeled], protocol: Protocol) -> Graded:
 
 
 def side_by_side(fits: Sequence[Fit], sets: Mapping[str, Labeled], protocol: Protocol) -> list[Graded]:
-    """Fits on the protocol's device: those of the small network STACK at a time, of other networks one by one.
+    """Fits on the protocol's device: those of our own networks STACK at a time, of others one by one.
 
     Args:
         fits: The classifiers.
@@ -183,7 +183,7 @@ def side_by_side(fits: Sequence[Fit], sets: Mapping[str, Labeled], protocol: Pro
     Returns:
         The predictions of each fit.
     """
-    if protocol.classifier != SMALL:
+    if protocol.classifier not in OWN:
         return [_alone(fit, sets, protocol) for fit in fits]
     together: dict[Fit, list[int]] = {}
     for i, fit in enumerate(fits):
@@ -211,6 +211,7 @@ def _stacked(fits: Sequence[Fit], sets: Mapping[str, Labeled], protocol: Protoco
         [fit.seed for fit in fits],
         num_classes=protocol.num_classes,
         augment=first.augment,
+        classifier=str(protocol.classifier),
         class_weights=_class_weights(first, labels[first.real][_taken(first, labels[first.real])], protocol),
     )
     return [_predictions(model, fit, sets) for model, fit in zip(models, fits, strict=True)]
