@@ -11,9 +11,10 @@ from torch import nn
 from ganaug.data import first_per_class, load
 from ganaug.errors import DataError
 from ganaug.measures.classifier import balancing_weights, fit_classifier, probabilities
-from ganaug.measures.grading import Fit, Labeled, Predictions, Protocol, grade, side_by_side
+from ganaug.measures.grading import Fit, Labeled, Protocol, grade, side_by_side
 from ganaug.measures.mixing import first_of_each_class, mixed_order
 from ganaug.measures.networks import OWN
+from ganaug.measures.predictions import Predictions
 from ganaug.measures.stacking import fit_stack
 
 PROTOCOL = Protocol(num_classes=10, steps=8, batch_size=32, n_jobs=1)
