@@ -78,6 +78,7 @@ class Train(Table):
     minibatch_std: bool = False  # D sees how much the features of a class vary within the batch
     ramp: Unit | None = None  # share of the run over which D's labels come in (Shahbazi et al. 2022)
     sampling: Literal["uniform", "balanced"] | None = None  # balanced: every class as often as any other
+    mirror: bool = False  # half of the real images are shown mirrored; only where the classes survive it
     augment: str | None = None  # "none" or a DiffAugment policy such as "color,translation,cutout"
     augment_p: Unit | None = None  # share of the images that D sees augmented, at the start where it adapts
     adapt: Literal["none", "train", "held-out"] | None = None  # what moves augment_p: ADA's r_t, or its r_v

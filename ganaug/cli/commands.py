@@ -126,20 +126,19 @@ def train(
     stored = out / "recipe.toml"
     chosen = recipe_of(str(stored) if resume and recipe is None and stored.is_file() else recipe, settings)
     cut = share_or_source(val) if val is not None else (resume and recorded_val(out)) or VAL_FRACTION
-    todo = plan(
-        read(data, chosen),
-        chosen,
-        val=cut,
-        device=device,
-        unlabeled=unlabeled if unlabeled is not None or not resume else recorded_unlabeled(out),
-        init=recorded_init(out) if resume else None,
-    )
-    if dry_run:
-        for line in (*said(todo.choices), todo.networks, "", dump_recipe(todo.recipe)):
-            typer.echo(line)
-        return
-    facts = execute(todo, out, resume=resume, quiet=quiet).provenance
-    typer.echo(
+    with together():
+        todo = plan(
+            read(data, chosen),
+            chosen,
+            val=cut,
+            device=device,
+            unlabeled=unlabeled if unlabeled is not None or not resume else recorded_unlabeled(out),
+            init=recorded_init(out) if resume else None,
+        )
+        if dry_run:
+            return tell("\n".join((*said(todo.choices), todo.networks, "", dump_recipe(todo.recipe))))
+        facts = execute(todo, out, resume=resume, quiet=quiet).provenance
+    tell(
         f"{out}: done in {facts['seconds']:.0f} s; shipped step {facts['best_step']} of {todo.recipe.train.steps}, "
         f"the best on validation ({CRITERIA[todo.recipe.train.choose_by or 'distance']} "
         f"{facts['validation_score']:.2f}; the last has {facts['last_score']:.2f})"
