@@ -1,13 +1,15 @@
 """Processes that work together: equal corpora and studies, differences refused, a loss noticed, one voice."""
 
+import json
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from generators import saved
 from processes import launch, launched, process, said
-from shell import ganaug, one_sentence, tree
+from shell import ganaug, one_sentence, tree, write_folder
 
 from ganaug.auto import pick_device
 from ganaug.errors import DeviceError, GanaugError
@@ -216,3 +218,30 @@ def test_processes_with_different_options_are_refused_in_one_sentence(model: Pat
         "start all of them with one command, on the same files"
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["unlike.py"]
+
+
+# ---- measure
+
+
+def hard(n: int) -> np.ndarray:
+    """Images whose classes few updates do not tell apart, uint8 [n, 8, 8]."""
+    noise = np.random.default_rng(n).integers(0, 200, (n, 8, 8))
+    return (noise + np.arange(n)[:, None, None] % 3 * 10).astype(np.uint8)
+
+
+@pytest.mark.slow
+def test_processes_measure_what_one_alone_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    train, test, made = (write_folder(tmp_path / str(n), hard(n)) for n in (60, 45, 30))
+    quick = ("--set", "measure.steps=5", "--set", "measure.fractions=[0.5]", "--seeds", 3, "--device", "cpu", "-q")
+    options = ("measure", made, "--train", train, "--test", test, *quick, "--arms", "full", "-o")
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert ganaug(*options, tmp_path / "one") == 0
+    done = launch(2, *options, tmp_path / "two")
+    assert done.returncode == 0, done.stderr
+    one, two = (json.loads((tmp_path / name / "measure.json").read_text()) for name in ("one", "two"))
+    for found in (one, two):
+        assert found.pop("seconds") and found.pop("command")
+    assert one == two
+    scores = [score for arm in one["gain"]["arms"] for score in arm["scores"]]
+    assert len(set(scores)) > 5  # so that none could be another's
+    assert done.stdout.count("report: ") == 1
