@@ -234,7 +234,7 @@ def test_every_draw_of_latents_is_a_new_one(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_half_of_the_real_images_are_mirrored_where_that_is_asked_for_and_none_else():
-    state, batches, objective, _ = begin("auto", *TINY, "train.batch_size=60")
+    state, batches, *_ = begin("auto", *TINY, "train.batch_size=60")
     drawn_twice = {
         mirror: draw(batches, 0, state.G, "none", 0.0, 1.0, Generator().manual_seed(3), mirror=mirror).images
         for mirror in (True, False)

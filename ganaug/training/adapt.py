@@ -76,6 +76,8 @@ def adapt(
     with objective.arithmetic(rng.device):
         (train, labels, trust), (unseen, others, _) = batches[number], held_out[number]
         known = trust > 0  # as all held-out images are: like is held against like
+        counts = known.any()  # where there are none others stand in, whose r does not count
+        known |= ~counts
         fake = state.G_ema(sample_latents(state.G, batches.size, rng)[batches.own], labels).float()
         r = heuristic.r(
             *(
@@ -84,12 +86,11 @@ def adapt(
             )
         )
     state.D.train()
-    told = torch.stack([r.where(known.any(), r.new_zeros(())), known.any().to(r)])
-    average([told])
-    r, share_told = told
-    if not share_told:
+    weighed = torch.stack([r * counts, counts.to(r)])
+    average([weighed])  # processes that see other shares of a batch go the same way
+    if not weighed[1]:
         return {}
-    r = r / share_told
+    r = weighed[0] / weighed[1]
     notch = share / SWEEP if r > heuristic.target else -share / SWEEP
     state.augment_p = min(max(state.augment_p + notch, 0.0), MOST_AUGMENTED)
     return {"watch/overfitting": r, "watch/augment_p": torch.tensor(state.augment_p)}
