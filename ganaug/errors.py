@@ -78,3 +78,9 @@ class LostProcessError(GanaugError, ConnectionError):
     """Another of the processes that work together has ended; the same command can go on later."""
 
     exit_code = 75
+
+    def __init__(self) -> None:
+        super().__init__(
+            "all processes of the command must be there, got none from another one, which has ended; "
+            "see what it said, and run the same again, with --resume where the command has it"
+        )

@@ -56,7 +56,7 @@ class Data(Table):
 class Nets(Table):
     """Which pair of networks, and how large."""
 
-    name: Literal["residual", "resnet", "style", "dcgan"] | None = None
+    name: Literal["residual", "resnet", "style", "biggan", "dcgan"] | None = None
     width: Annotated[int, Field(ge=4, le=1024)] | None = None  # channels at the finest level
     z_dim: Annotated[int, Field(ge=1, le=4096)] = 64  # numbers in the latent vector
 
@@ -78,6 +78,7 @@ class Train(Table):
     minibatch_std: bool = False  # D sees how much the features of a class vary within the batch
     ramp: Unit | None = None  # share of the run over which D's labels come in (Shahbazi et al. 2022)
     sampling: Literal["uniform", "balanced"] | None = None  # balanced: every class as often as any other
+    mirror: bool = False  # half of the real images are shown mirrored; only where the classes survive it
     augment: str | None = None  # "none" or a DiffAugment policy such as "color,translation,cutout"
     augment_p: Unit | None = None  # share of the images that D sees augmented, at the start where it adapts
     adapt: Literal["none", "train", "held-out"] | None = None  # what moves augment_p: ADA's r_t, or its r_v
@@ -134,7 +135,7 @@ SHARED = {
 class Measure(Table):
     """How the gain is measured."""
 
-    classifier: str = "small"  # or "torchvision:NAME"
+    classifier: str = "small"  # or "airbench", or "torchvision:NAME"
     encoder: str = "own"  # of the distances; or "pixels", "random", "inception:FILE"
     metric: Literal["accuracy", "balanced_accuracy"] | None = None  # None: balanced where classes are unbalanced
     margin: Positive = 0.01  # differences within +- margin count as none

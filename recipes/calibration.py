@@ -22,7 +22,8 @@ from ganaug.measures.arms import BASELINE, MIXED, Arm
 from ganaug.measures.choosing import FRACTION_SEEDS, compare_fractions
 from ganaug.measures.comparison import Comparison
 from ganaug.measures.design import FRACTIONS
-from ganaug.measures.grading import Fit, Predictions, Protocol, grade
+from ganaug.measures.grading import Fit, Protocol, grade
+from ganaug.measures.predictions import Predictions
 
 SEEDS, VAL, TEST = 10, 240, 500  # of a study
 

@@ -127,7 +127,10 @@ TABLE = {
     "other groups": (MEASURE + "--set data.groups=a+", "data.groups = '' as in its run, got 'a+'"),
     "other size": (MEASURE + "--set data.resolution=9", "data.resolution = (8, 8) as in its run, got (9, 9)"),
     "no seeds": (MEASURE + "--seeds 0", "--seeds must be 1 or more, got 0"),
-    "unknown classifier": (MEASURE + "--set measure.classifier=resnet18", "must be small or torchvision:NAME"),
+    "unknown classifier": (
+        MEASURE + "--set measure.classifier=resnet18",
+        "must be small, airbench or torchvision:NAME",
+    ),
     "unknown encoder": (MEASURE + "--set measure.encoder=vgg", "'vgg'"),
     "a model and a corpus": (MEASURE.replace("{w}/run", "{w}/run {w}/fresh"), "one corpus, or one model or several"),
     "corpus of other classes": (

@@ -6,6 +6,8 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ganaug.data import LabeledImages, first_per_class, load
 from ganaug.errors import DataError
@@ -210,6 +212,85 @@ def test_weights_raise_the_recall_of_rare_classes(train, test):
     assert recall(balancing_weights(labels, 10)) > recall(None) + 0.3
 
 
+# --- airbench
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 13), (4, 40, 64), (3, 8, 200)])
+def test_airbench_takes_any_size_and_channels_and_its_start_follows_the_seed(shape):
+    first, again, other = (initial(shape, 3, seed, "airbench").eval() for seed in (0, 0, 1))
+    images = torch.randn(2, *shape, generator=generator())
+    assert first(images).shape == (2, 3) and first(images).isfinite().all()
+    assert torch.equal(first(images), again(images)) and not torch.equal(first(images), other(images))
+
+
+def test_airbench_begins_by_passing_its_patches_on():
+    first, *others = initial((3, 32, 32), 10, 0, "airbench").blocks  # type: ignore[misc]
+    x = torch.randn(1, 24, 9, 9, generator=generator())
+    assert torch.allclose(first.first(x)[:, :24], x, atol=1e-6)  # type: ignore[union-attr]
+    patches = initial((3, 32, 32), 10, 0, "airbench").patches.weight.flatten(1)  # type: ignore[union-attr]
+    assert torch.allclose(patches[:12] @ patches[:12].T, torch.eye(12), atol=1e-5)
+    assert torch.equal(patches[12:], -patches[:12]) and len(others) == 2
+
+
+def test_airbench_learns_digits(train, test):
+    model = fit_digits(train, steps=60, augment="shift", classifier="airbench")
+    assert accuracy(model, test.images, test.labels) >= 0.95
+
+
+# --- arithmetic
+
+
+def test_noise_drawn_ahead_is_the_noise_drawn_step_by_step(train, monkeypatch):
+    orders = torch.stack(
+        [mixed_order(train.labels, train.labels[:0], 0, steps=7, batch_size=8, seed=s) for s in (0, 5)]
+    )
+    batches = []
+    for ahead in (1, 3, 64):
+        monkeypatch.setattr(classifier, "AHEAD", ahead)
+        batches.append(list(augmented_batches(train.images, train.labels, orders, (0, 5), "trivial+cutmix", 10)))
+    for one, three, all_at_once in zip(*batches, strict=True):
+        assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(one, three, all_at_once, strict=True))
+
+
+class Sent(TorchDispatchMode):
+    """Counts what goes from the host to the meta device, which answers nothing: to ask it is an error."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        given = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor) and x.ndim]
+        made = [x for x in tree_leaves(found) if isinstance(x, torch.Tensor)]
+        self.count += any(x.is_meta for x in made) and any(not x.is_meta for x in given)
+        return found
+
+
+@pytest.mark.parametrize("augment", ["none", "affine+flip", "trivial+mixup", "affine+cutmix"])
+def test_a_device_is_sent_noise_for_many_steps_at_once_and_never_waited_for(augment, train, monkeypatch):
+    monkeypatch.setattr(classifier, "AHEAD", 8)
+    order = mixed_order(train.labels, train.labels[:0], 0, steps=20, batch_size=4, seed=0)[None]
+    images, labels = train.images.to("meta"), train.labels.to("meta")
+    with Sent() as sent:
+        batches = list(augmented_batches(images, labels, order, (0,), augment, 10))
+    assert len(batches) == 20 and batches[0][0].shape == (4, 1, 8, 8)
+    assert sent.count <= 6, "the order, the noise in three parts, and what does not grow with the steps"
+
+
+def test_on_a_cpu_nothing_is_rounded():
+    with classifier.arithmetic(torch.device("cpu")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", ["small", "airbench"])
+def test_rounded_products_teach_as_much_and_leave_weights_statistics_and_answers_whole(kind, train, test, monkeypatch):
+    """As on a GPU, but for the device."""
+    monkeypatch.setattr(classifier, "arithmetic", lambda device: torch.autocast("cpu", torch.bfloat16))
+    model = fit_digits(train, steps=60, augment="shift", classifier=kind)
+    assert accuracy(model, test.images, test.labels) >= 0.9
+    assert {t.dtype for t in model.state_dict().values() if t.is_floating_point()} == {torch.float32}
+    assert not torch.equal(classifier.logits(model, test.images), classifier.logits(model, test.images).bfloat16())
+
+
 # --- other networks
 
 
@@ -249,7 +330,9 @@ def test_the_users_own_network_is_trained(train, test):
 
 @pytest.mark.parametrize("name", ["torchvision:resnet19", "resnet18", "torchvision:fcn_resnet50"])
 def test_an_unknown_network_is_refused_with_a_suggestion(name):
-    with pytest.raises(DataError, match=r"classifier must be small or torchvision:NAME, got '.*'; try torchvision:\w+"):
+    with pytest.raises(
+        DataError, match=r"classifier must be small, airbench or torchvision:NAME, got '.*'; try torchvision:\w+"
+    ):
         fit_classifier(*plain(4), num_classes=4, steps=1, seed=0, classifier=name)
 
 

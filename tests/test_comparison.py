@@ -5,7 +5,7 @@ import pytest
 
 from ganaug.measures.arms import BARE, BASELINE, MIXED, Arm
 from ganaug.measures.comparison import Comparison
-from ganaug.measures.grading import Predictions
+from ganaug.measures.predictions import Predictions
 from ganaug.measures.statistics import holm
 
 LABELS = (np.arange(100) >= 80).astype(np.int64)  # 80 images of the big class, 20 of the small one

@@ -231,3 +231,16 @@ def test_every_draw_of_latents_is_a_new_one(monkeypatch: pytest.MonkeyPatch):
     for _ in train(state, batches, objective, steps=5):
         pass
     assert len({z.numpy().tobytes() for z in latents}) == len(latents) == 10
+
+
+def test_half_of_the_real_images_are_mirrored_where_that_is_asked_for_and_none_else():
+    state, batches, objective, _ = begin("auto", *TINY, "train.batch_size=60")
+    drawn_twice = {
+        mirror: draw(batches, 0, state.G, "none", 0.0, 1.0, Generator().manual_seed(3), mirror=mirror).images
+        for mirror in (True, False)
+    }
+    images, _, _ = batches[0]
+    assert torch.equal(drawn_twice[False], images)
+    turned = (drawn_twice[True] == images.flip(3)).flatten(1).all(1)
+    kept = (drawn_twice[True] == images).flatten(1).all(1)
+    assert (turned | kept).all() and 0.3 < turned.float().mean() < 0.7

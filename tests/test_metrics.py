@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
-from ganaug.measures.grading import Predictions
 from ganaug.measures.metrics import METRICS, headline_metric, scores, tables, tail_third
+from ganaug.measures.predictions import Predictions
 
 K, M, S = 4, 300, 3
 

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 import pytest
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, max_pool2d, scaled_dot_product_attention
 
 from ganaug.checkpoint import dump_module, load_module
+from ganaug.conditioning import Discriminator
 from ganaug.nets import NETS, describe, spectrally_normalised, step_bytes, step_seconds
+from ganaug.nets.biggan import Attention
 from ganaug.nets.blocks import double, double_in_pools
+from ganaug.nets.cost import flops
 from ganaug.nets.resnet import ConditionalNorm
-from ganaug.nets.style import Equal, Modulated, Noise, demodulation
+from ganaug.nets.style import Colour, Equal, Modulated, Noise, demodulation
 
 SHAPES = [(1, 8, 8), (2, 9, 100), (1, 28, 28), (4, 33, 48), (3, 64, 64)]
 K, WIDTH, Z, N = 3, 8, 6, 6
@@ -140,6 +143,22 @@ class TestEveryPair:
         assert gradient.dtype == torch.float32 and gradient.any()
         assert [n for n in unreached_twice(T, gradient) if not n.endswith("bias")] == []
 
+    def test_it_compiles_into_one_graph_with_the_gradients_of_plain_torch(self, name: str):
+        z, labels = latents()
+
+        def gradients(players: nn.ModuleList, *, compiled: bool) -> tuple[Tensor, ...]:
+            def loss(z: Tensor) -> Tensor:
+                G, D = players
+                return D(G(z, labels), labels).logits.square().sum()
+
+            call = torch.compile(loss, fullgraph=True, backend="aot_eager") if compiled else loss
+            return torch.autograd.grad(call(z), list(players.parameters()))
+
+        players = nn.ModuleList([generator(name), Discriminator(trunk(name), K, projection=True, class_head=None)])
+        expected = gradients(copy.deepcopy(players), compiled=False)  # a copy, for use refines what spectral norms know
+        for found, one in zip(gradients(players, compiled=True), expected, strict=True):
+            assert torch.allclose(found, one, atol=1e-4 * float(one.abs().max()))
+
     def test_it_can_be_counted_without_memory(self, name: str):
         with torch.device("meta"):
             G, T = NETS[name].generator((3, 512, 512), 10, 64, 64), NETS[name].trunk((3, 512, 512), 64)
@@ -185,7 +204,7 @@ def unreached_twice(module: nn.Module, gradient: Tensor) -> list[str]:
 @pytest.mark.parametrize("name", NETS)
 class TestSpectral:
     def test_every_layer_has_norm_one(self, name: str):
-        T = spectrally_normalised(NETS[name].trunk((1, 16, 16), WIDTH)).train()
+        T = spectrally_normalised(trunk(name)).train()
         images = torch.randn(N, 1, 16, 16, generator=seeded())
         for _ in range(30):
             T(images)
@@ -256,20 +275,22 @@ def test_spectral_norm_can_be_differentiated_twice_and_built_without_memory():
 
 
 def test_modulation_is_a_convolution_with_weights_of_each_samples_own():
-    x, w = torch.randn(4, 3, 7, 9), torch.randn(4, 5)
-    for demodulate in (True, False):
-        layer = Modulated(3, 6, 5, demodulate=demodulate)
+    x, w, shift = torch.randn(4, 3, 7, 9), torch.randn(4, 5), torch.randn(6, 1, 1)
+    for layer in (Modulated(3, 6, 5), Colour(3, 6, 5)):
         weight = layer.conv.weight[None] * layer.conv.scale * layer.style(w)[:, None, :, None, None]  # eq. 1
-        if demodulate:
+        if isinstance(layer, Modulated):
             weight = weight / (weight.square().sum((2, 3, 4), keepdim=True) + 1e-8).sqrt()  # eq. 3
-        slow = torch.cat([conv2d(x[i : i + 1], weight[i], padding=1) for i in range(4)])
-        assert torch.allclose(layer(x, w), slow, atol=1e-5)
+        slow = torch.cat([conv2d(x[i : i + 1], weight[i], padding=weight.shape[-1] // 2) for i in range(4)])
+        if isinstance(layer, Modulated):
+            assert torch.allclose(layer(x, w, shift, 2.0), 2 * (slow + shift), atol=1e-5)
+        else:
+            assert torch.allclose(layer(x, w), slow, atol=1e-5)
 
 
 def test_demodulated_outputs_have_unit_variance_whatever_the_style():
-    layer, w = Modulated(16, 8, 5), 3 * torch.randn(2, 5)
+    layer, w, none = Modulated(16, 8, 5), 3 * torch.randn(2, 5), torch.zeros(8, 1, 1)
     x = torch.randn(2, 16, 128, 128)
-    assert torch.allclose(layer(x, w)[:, :, 1:-1, 1:-1].var((2, 3)), torch.ones(2, 8), atol=0.05)
+    assert torch.allclose(layer(x, w, none)[:, :, 1:-1, 1:-1].var((2, 3)), torch.ones(2, 8), atol=0.05)
     with torch.autocast("cpu", torch.bfloat16):
         half = demodulation(layer.style(w).float(), layer.conv.scaled())
     assert half.dtype == torch.float32
@@ -296,7 +317,7 @@ def test_the_style_scale_moves_w_along_the_line_through_the_mean_of_the_class():
 
 
 def test_scaling_multiplies_z_where_there_is_no_mapping_network():
-    for name in ("residual", "resnet", "dcgan"):
+    for name in ("residual", "resnet", "biggan", "dcgan"):
         G, (z, labels) = generator(name).eval(), latents()
         assert torch.equal(G(z, labels, 1.5), G(1.5 * z, labels))
 
@@ -317,6 +338,36 @@ def test_conditional_normalisation_is_batch_norm_with_a_gain_and_a_bias_of_the_c
     moved, plain = norm(x, labels), nn.BatchNorm2d(4)(x)
     assert torch.allclose(moved[labels == 1], 2 * plain[labels == 1] + 5, atol=1e-4)
     assert torch.allclose(moved[labels != 1], plain[labels != 1], atol=1e-5)
+
+
+def test_attention_is_softmax_over_pooled_positions_and_nothing_at_birth():
+    layer, x = Attention(16), torch.randn(2, 16, 6, 7)
+    assert torch.equal(layer(x), x)
+    nn.init.constant_(layer.strength, 0.5)
+    key, value = (max_pool2d(part(x), 2, ceil_mode=True).flatten(2).mT for part in (layer.key, layer.value))
+    found = scaled_dot_product_attention(layer.query(x).flatten(2).mT, key, value, scale=1.0)
+    assert torch.allclose(layer(x), x + 0.5 * layer.output(found.mT.unflatten(2, (6, 7))), atol=1e-5)
+
+
+def test_each_block_of_biggan_has_numbers_of_z_of_its_own():
+    G = NETS["biggan"].generator((1, 32, 32), K, WIDTH, 32)
+    z, labels = torch.zeros(1, 32), torch.zeros(1).long()
+    seen: list[list[Tensor]] = [[] for _ in G.blocks]  # type: ignore[arg-type]
+    for found, block in zip(seen, G.blocks, strict=True):  # type: ignore[arg-type]
+        block.register_forward_pre_hook(lambda _, inputs, found=found: found.append(inputs[1][0]))
+    G(z, labels)
+    for number in range(32):
+        G(torch.eye(32)[number : number + 1], labels)
+    moved = [[not torch.equal(one, found[0]) for one in found[1:]] for found in seen]
+    assert [sum(row) for row in moved] == [8, 8, 8] and [row.index(True) for row in moved] == [8, 16, 24]
+
+
+def test_biggan_has_the_published_arithmetic_at_32_px():
+    """7.65 and 1.25 GFLOP an image, less the shortcuts that a 1x1 convolution before the repetition saves."""
+    with torch.device("meta"):
+        G, T = NETS["biggan"].generator((3, 32, 32), 10, 96, 80), NETS["biggan"].trunk((3, 32, 32), 96)
+        counted = flops(G, torch.zeros(1, 80), torch.zeros(1).long()), flops(T, torch.zeros(1, 3, 32, 32))
+    assert counted == pytest.approx((7.36e9, 1.23e9), rel=0.01)
 
 
 def test_sides_double_alike_on_every_device():

@@ -77,7 +77,7 @@ def test_settings_override_the_recipe_and_read_as_toml():
         ("train.seed=9223372036854775808", "train.seed must be less than 9223372036854775808"),
         ("nets.z_dim=5000", "nets.z_dim must be less than or equal to 4096"),
         ("nets.width=3", "nets.width must be greater than or equal to 4"),
-        ("nets.name=vgg", "nets.name must be 'residual', 'resnet', 'style' or 'dcgan', got 'vgg'"),
+        ("nets.name=vgg", "nets.name must be 'residual', 'resnet', 'style', 'biggan' or 'dcgan', got 'vgg'"),
         ("data.resolution=7", "data.resolution must be greater than or equal to 8, got 7"),
         ("data.resolution=[8, 8, 8]", "data.resolution must be valid"),
         ("data.channels=2", "data.channels must be 1, 3 or 4, got 2"),

@@ -258,7 +258,7 @@ def bomb(side: int) -> str:
         ({"architecture__width": 1024}, "must fit the architecture"),
         ({"architecture__z_dim": 10**9}, "architecture.z_dim must be valid"),
         ({"architecture__z_dim": 4096}, "must fit the architecture"),
-        ({"architecture__name": "os.system"}, "must be one of residual, resnet, style, dcgan, got 'os.system'"),
+        ({"architecture__name": "os.system"}, "must be one of residual, resnet, style, biggan, dcgan, got 'os.system'"),
         ({"architecture__shape": [1, 4096, 4096]}, "must fit the architecture"),
         ({"architecture__shape": [2, 8, 8]}, "channels must be 1, 3 or 4"),
         ({"architecture__shape": [1, 8]}, "architecture.shape"),

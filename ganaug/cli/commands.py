@@ -20,17 +20,22 @@ from ganaug.cli.options import (
     Settings,
     Val,
     recipe_of,
+    require_one_process,
     results,
     share_or_source,
     speak,
+    tell,
 )
 from ganaug.cli.translate import translating
 from ganaug.errors import CorpusError, DataError
+from ganaug.ranks import is_first, speaks, together
 
 if TYPE_CHECKING:
     from ganaug.data import LabeledImages
     from ganaug.recipe import Recipe
     from ganaug.synthesis import Synthesizer
+
+TOGETHER = ("train", "generate", "measure", "translate")  # commands that processes can share
 
 app = typer.Typer(
     help="Does synthetic data help my classifier? "
@@ -38,6 +43,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _begin(context: typer.Context) -> None:
+    if context.invoked_subcommand not in TOGETHER:
+        require_one_process(f"ganaug {context.invoked_subcommand}")
 
 
 @app.command()
@@ -115,20 +126,19 @@ def train(
     stored = out / "recipe.toml"
     chosen = recipe_of(str(stored) if resume and recipe is None and stored.is_file() else recipe, settings)
     cut = share_or_source(val) if val is not None else (resume and recorded_val(out)) or VAL_FRACTION
-    todo = plan(
-        read(data, chosen),
-        chosen,
-        val=cut,
-        device=device,
-        unlabeled=unlabeled if unlabeled is not None or not resume else recorded_unlabeled(out),
-        init=recorded_init(out) if resume else None,
-    )
-    if dry_run:
-        for line in (*said(todo.choices), todo.networks, "", dump_recipe(todo.recipe)):
-            typer.echo(line)
-        return
-    facts = execute(todo, out, resume=resume, quiet=quiet).provenance
-    typer.echo(
+    with together():
+        todo = plan(
+            read(data, chosen),
+            chosen,
+            val=cut,
+            device=device,
+            unlabeled=unlabeled if unlabeled is not None or not resume else recorded_unlabeled(out),
+            init=recorded_init(out) if resume else None,
+        )
+        if dry_run:
+            return tell("\n".join((*said(todo.choices), todo.networks, "", dump_recipe(todo.recipe))))
+        facts = execute(todo, out, resume=resume, quiet=quiet).provenance
+    tell(
         f"{out}: done in {facts['seconds']:.0f} s; shipped step {facts['best_step']} of {todo.recipe.train.steps}, "
         f"the best on validation ({CRITERIA[todo.recipe.train.choose_by or 'distance']} "
         f"{facts['validation_score']:.2f}; the last has {facts['last_score']:.2f})"
@@ -157,16 +167,17 @@ def generate(
     from ganaug.synthesis import Synthesizer
 
     speak(logging.WARNING if quiet else logging.INFO)
-    synth = Synthesizer.load(model, device)
-    wanted = wanted_counts(synth, n, per_class, counts, balance)
-    start = time.monotonic()
-    with meter("generate", sum(wanted), quiet=quiet) as report:
+    with together():
+        synth = Synthesizer.load(model, device)
+        wanted = wanted_counts(synth, n, per_class, counts, balance)
+        start = time.monotonic()
+        with meter("generate", sum(wanted), quiet=quiet or not is_first()) as report:
 
-        def written(done: int, _: int) -> None:
-            report(done, f"{done / (time.monotonic() - start):,.0f} images/s")
+            def written(done: int, _: int) -> None:
+                report(done, f"{done / (time.monotonic() - start):,.0f} images/s")
 
-        write_corpus(synth, out, wanted, seed, scale=latent_scale, resume=resume, progress=written)
-    typer.echo(f"{out}: {sum(wanted):,} images of {len(wanted)} classes")
+            write_corpus(synth, out, wanted, seed, scale=latent_scale, resume=resume, progress=written)
+    tell(f"{out}: {sum(wanted):,} images of {len(wanted)} classes")
 
 
 @app.command()
@@ -242,23 +253,24 @@ def measure(
     from ganaug.report import sentence, summary_table
 
     speak(logging.WARNING if quiet else logging.INFO)
-    result = study.measure(
-        source,
-        train=train,
-        test=test,
-        out=out,
-        val=None if val is None else share_or_source(val),
-        seeds=seeds,
-        arms=arms,
-        seed=seed,
-        recipe=recipe_of(recipe, set_),
-        device=device,
-        drop_overlap=drop_overlap,
-        command=shlex.join(["ganaug", *sys.argv[1:]]),
-    )
-    if not quiet:
+    with together():
+        result = study.measure(
+            source,
+            train=train,
+            test=test,
+            out=out,
+            val=None if val is None else share_or_source(val),
+            seeds=seeds,
+            arms=arms,
+            seed=seed,
+            recipe=recipe_of(recipe, set_),
+            device=device,
+            drop_overlap=drop_overlap,
+            command=shlex.join(["ganaug", *sys.argv[1:]]),
+        )
+    if speaks() and not quiet:
         results().print(summary_table(result))
-    typer.echo(f"{sentence(result)}\nreport: {out / 'report.html'}")
+    tell(f"{sentence(result)}\nreport: {out / 'report.html'}")
 
 
 app.add_typer(translating, name="translate")

@@ -10,6 +10,7 @@ import typer
 
 from ganaug.cli.commands import app
 from ganaug.errors import DISK_FULL, GanaugError
+from ganaug.ranks import speaks, started
 
 NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
@@ -23,20 +24,25 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be no text in the terminal's encoding
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # on the way out there is nothing more to remove
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
-    """The exit code of one command; without any, the help is shown."""
+    """The exit code of one command; without any, the help is shown.
+
+    Of several processes that torchrun started each has a code, but what all would say the first says alone.
+    """
     try:
         code = app(arguments or ["--help"], prog_name="ganaug", standalone_mode=False) or 0
-        return fail(STOPPED, code) if code == 130 else code
+        return stopped(code) if code == 130 else code
     except typer.TyperException as error:
-        return fail(usage(error.format_message(), arguments), 2)
+        return fail(usage(error.format_message(), arguments), 2) if speaks() else 2
     except GanaugError as error:
-        return fail(str(error), error.exit_code)
+        return error.exit_code if error.told else fail(str(error), error.exit_code)
     except SystemExit as end:  # by SIGTERM, where nothing had to be saved first
-        return fail(STOPPED, int(end.code or 0))
+        return stopped(int(end.code or 0))
     except OSError as error:
         return system_error(error)
     except Exception:
@@ -60,9 +66,14 @@ def system_error(error: OSError) -> int:
     return bug()
 
 
+def stopped(code: int) -> int:
+    """Say that a signal ended the command, which all processes are told; the code itself."""
+    return fail(STOPPED, code) if speaks() else code
+
+
 def fail(sentence: str, code: int) -> int:
     """Print one sentence on stderr; the code itself."""
-    typer.echo(f"ganaug: {sentence}", err=True)
+    typer.echo(f"ganaug{'' if speaks() else f' (process {started()[0]})'}: {sentence}", err=True)
     return code
 
 

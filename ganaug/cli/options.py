@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ganaug.errors import GanaugError
+from ganaug.ranks import speaks, started
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -62,7 +65,26 @@ class Lines(logging.Handler):
 
 
 def speak(level: int) -> None:
-    """Send what the library says to stderr, from `level` on."""
+    """Send what the library says to stderr, from `level` on; of several processes all but the first keep to errors."""
     log = logging.getLogger("ganaug")
     log.handlers = [Lines()]
-    log.setLevel(level)
+    log.setLevel(level if speaks() else logging.ERROR)
+
+
+def tell(result: str) -> None:
+    """What a command ends with, on standard output, once for all processes."""
+    if speaks():
+        typer.echo(result)
+
+
+def require_one_process(command: str) -> None:
+    """Refuse what processes cannot share.
+
+    Raises:
+        GanaugError: torchrun started several.
+    """
+    count = started()[1]
+    if count > 1:
+        error = GanaugError(f"`{command}` must be run by one process, got {count}; start it without torchrun")
+        error.told = not speaks()
+        raise error

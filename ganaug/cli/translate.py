@@ -18,10 +18,13 @@ from ganaug.cli.options import (
     Seed,
     Settings,
     recipe_of,
+    require_one_process,
     results,
     share_or_source,
     speak,
+    tell,
 )
+from ganaug.ranks import speaks, together
 
 translating = typer.Typer(
     help="Labels in domain A, deployment in domain B: learn A to B, translate labelled images, measure the gain on B.",
@@ -29,6 +32,12 @@ translating = typer.Typer(
 )
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A run of `translate fit`, or a translator folder.")]
 Images = "DATA, or a plain folder of images"
+
+
+@translating.callback()
+def _begin(context: typer.Context) -> None:
+    if context.invoked_subcommand != "measure":
+        require_one_process(f"ganaug translate {context.invoked_subcommand}")
 
 
 @translating.command()
@@ -128,19 +137,20 @@ def measure(
     from ganaug.report import sentence, summary_table
 
     speak(logging.WARNING if quiet else logging.INFO)
-    result = study.measure_translation(
-        model,
-        a=source,
-        b=target,
-        test=test,
-        out=out,
-        val=None if val is None else share_or_source(val),
-        seeds=seeds,
-        seed=seed,
-        recipe=recipe_of(recipe, set_),
-        device=device,
-        command=shlex.join(["ganaug", *sys.argv[1:]]),
-    )
-    if not quiet:
+    with together():
+        result = study.measure_translation(
+            model,
+            a=source,
+            b=target,
+            test=test,
+            out=out,
+            val=None if val is None else share_or_source(val),
+            seeds=seeds,
+            seed=seed,
+            recipe=recipe_of(recipe, set_),
+            device=device,
+            command=shlex.join(["ganaug", *sys.argv[1:]]),
+        )
+    if speaks() and not quiet:
         results().print(summary_table(result))
-    typer.echo(f"{sentence(result)}\nreport: {out / 'report.html'}")
+    tell(f"{sentence(result)}\nreport: {out / 'report.html'}")

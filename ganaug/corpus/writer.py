@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ from ganaug.corpus.card import XMP, data_card, describe
 from ganaug.corpus.folder import OVERHEAD, PACKED, seal, verified, write_image
 from ganaug.corpus.layout import file_names
 from ganaug.corpus.manifest import Line
+from ganaug.corpus.sharing import folder_of_all, join_parts, part_of
 from ganaug.errors import DataError
-from ganaug.files import is_taken, new_folder, require_room
+from ganaug.files import is_taken, require_room
+from ganaug.ranks import any_rank, is_first, jobs, rank, require_alike, size, wait
 from ganaug.synthesis.rendering import render, require_counts
 
 if TYPE_CHECKING:
@@ -33,7 +36,8 @@ def write_corpus(
 ) -> Path:
     """Write `out`/<class>/<index>.png, manifest.jsonl, corpus.json and README.md; equal arguments give equal bytes.
 
-    The folder is written under a temporary name beside `out` and renamed when it is complete.
+    The folder is written under a temporary name beside `out` and renamed when it is complete. Processes that work
+    together share the images and one file system, and write what one alone would.
 
     Args:
         synth: The generator.
@@ -49,6 +53,7 @@ def write_corpus(
 
     Raises:
         DataError: `counts` does not fit the classes, or leaves one empty.
+        UnlikeError: Processes that work together are to write different corpora.
         OutputError: `out` holds something, and `resume` is off or it is another corpus.
         CorpusError: With `resume`, the corpus deviates from its manifest.
         DiskFullError: No room, or too little to begin; nothing is left behind.
@@ -59,14 +64,20 @@ def write_corpus(
         PosixPath('corpus')
     """
     out, facts = Path(out), describe(synth, _require_images(synth, counts), seed, scale)
-    if is_taken(out):
-        return verified(out, facts, SETTINGS, resume=resume)
-    with new_folder(out) as folder:
-        require_room(folder, sum(facts["counts"]) * (math.prod(synth.shape) // PACKED + OVERHEAD))
-        for name in facts["directories"]:
-            (folder / name).mkdir()
+    require_alike({key: str(facts[key]) for key in SETTINGS})
+    if any_rank(is_first() and is_taken(out)):
+        return verified(out, facts, SETTINGS, resume=resume) if is_first() else out
+    with folder_of_all(out) as folder:
+        if is_first():
+            require_room(folder, sum(facts["counts"]) * (math.prod(synth.shape) // PACKED + OVERHEAD))
+            for name in facts["directories"]:
+                (folder / name).mkdir()
+        wait()
         _write_images(synth, folder, facts, progress)
-        seal(folder, facts, data_card(facts))
+        wait()
+        if is_first():
+            join_parts(folder / "manifest.jsonl")
+            seal(folder, facts, data_card(facts))
     return out
 
 
@@ -84,10 +95,16 @@ def _require_images(synth: "Synthesizer", counts: Sequence[int]) -> list[int]:
 def _write_images(
     synth: "Synthesizer", folder: Path, facts: dict[str, Any], progress: Callable[[int, int], None] | None
 ) -> None:
-    """Images and manifest, a chunk at a time."""
-    names, total, done = file_names(facts["counts"], facts["directories"]), sum(facts["counts"]), 0
-    with (folder / "manifest.jsonl").open("wb") as manifest, Parallel(n_jobs=-1, prefer="threads") as parallel:
-        for chunk, images in render(synth, facts["counts"], facts["seed"], facts["latent_scale"]):
+    """Images and manifest, a chunk at a time: of several processes each writes a stretch, and its part of the manifest.
+
+    Their stretches are of one length, so that what one has written tells of all.
+    """
+    total, done = sum(facts["counts"]), 0
+    own = range(rank() * total // size(), (rank() + 1) * total // size())
+    names = islice(file_names(facts["counts"], facts["directories"]), own.start, own.stop)
+    part = part_of(folder / "manifest.jsonl", rank())
+    with part.open("wb") as manifest, Parallel(n_jobs=jobs(-1), prefer="threads") as parallel:
+        for chunk, images in render(synth, facts["counts"], facts["seed"], facts["latent_scale"], stretch=own):
             blank = [Line.of(facts, *next(names)) for _ in chunk]
             lines: Any = parallel(
                 delayed(write_image)(folder, line, image, XMP) for line, image in zip(blank, images, strict=True)
@@ -95,4 +112,4 @@ def _write_images(
             manifest.write("".join(line.to_json() for line in lines).encode())
             done += len(chunk)
             if progress is not None:
-                progress(done, total)
+                progress(done * total // len(own), total)

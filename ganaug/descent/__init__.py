@@ -1,5 +1,7 @@
 """Gradient descent of several players: one update, its rate, the average of a player, and whether numbers are sound."""
 
+from ganaug.descent.device import peak_memory as peak_memory
+from ganaug.descent.device import tuned as tuned
 from ganaug.descent.rate import cosine as cosine
 from ganaug.descent.rate import plateau as plateau
 from ganaug.descent.rate import warm_up as warm_up

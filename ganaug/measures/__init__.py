@@ -30,7 +30,6 @@ from ganaug.measures.fidelity import nearest as nearest
 from ganaug.measures.fidelity import prdc as prdc
 from ganaug.measures.gain import measure_gain as measure_gain
 from ganaug.measures.grading import Fit as Fit
-from ganaug.measures.grading import Predictions as Predictions
 from ganaug.measures.grading import Protocol as Protocol
 from ganaug.measures.grading import grade as grade
 from ganaug.measures.ladder import Ladder as Ladder
@@ -48,6 +47,7 @@ from ganaug.measures.memorization import neighbour_ratios as neighbour_ratios
 from ganaug.measures.memorization import z_u as z_u
 from ganaug.measures.networks import Classifier as Classifier
 from ganaug.measures.networks import build_classifier as build_classifier
+from ganaug.measures.predictions import Predictions as Predictions
 from ganaug.measures.statistics import Interval as Interval
 from ganaug.measures.statistics import crossed_bootstrap as crossed_bootstrap
 from ganaug.measures.statistics import holm as holm

@@ -7,6 +7,7 @@ changes on any device, and a generator advances alike under every policy.
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -135,13 +136,18 @@ def augment_images(images: Tensor, policy: Augmentation, noise: Tensor) -> Tenso
         torch.Size([2, 1, 8, 8])
     """
     noise = noise.flatten(0, -2)
-    values = (2 * noise[:, : len(PARAMETERS)] - 1) * noise.new_tensor(policy.limits)
+    values = (2 * noise[:, : len(PARAMETERS)] - 1) * _limits(policy, noise.device)
     if policy.one_at_a_time:
         values = values * F.one_hot((noise[:, CHOSEN] * len(PARAMETERS)).long(), len(PARAMETERS))
     moves, light = values.split([len(MOVES), len(LIGHTS)], 1)
     if policy.flip or any(policy.limits[: len(MOVES)]):
         images = _warp(images, moves, (noise[:, FLIP] < 0.5) & policy.flip)
     return _relight(images, light, policy) if any(policy.limits[len(MOVES) :]) else images
+
+
+@cache  # a device waits for what it is sent
+def _limits(policy: Augmentation, device: torch.device) -> Tensor:
+    return torch.tensor(policy.limits, device=device)
 
 
 def blend(images: Tensor, targets: Tensor, policy: Augmentation, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -161,7 +167,7 @@ def blend(images: Tensor, targets: Tensor, policy: Augmentation, noise: Tensor) 
     share = (2 * noise[:, WEIGHT] - 1).clamp(min=0)  # the other image's; none for half of the images
     if policy.blend == "mixup":
         return mixup(images, targets, partner, share)
-    return cutmix(images, targets, partner, share, noise[:, (TOP, LEFT)])
+    return cutmix(images, targets, partner, share, torch.stack([noise[:, TOP], noise[:, LEFT]], 1))
 
 
 def mixup(images: Tensor, targets: Tensor, partner: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:

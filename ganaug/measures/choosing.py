@@ -21,6 +21,7 @@ from ganaug.measures.grading import Fit, Labeled, Protocol, grade
 from ganaug.measures.metrics import headline_metric, scores
 from ganaug.measures.networks import SMALL
 from ganaug.measures.statistics import reading
+from ganaug.ranks import agreed
 
 log = logging.getLogger("ganaug")
 BASELINE_STREAM, FRACTION_STREAM = 2, 3  # seeds that no reported classifier has
@@ -115,7 +116,7 @@ def choose(sets: Sets, design: Design) -> Choices:
     study = Comparison(graded, labels, design.classes, counts, training.metric, design.margin, on="val")
     fraction, arms = compare_fractions(study)
     end = time.monotonic()
-    each = (end - before) / (len(fits) * len(seeds))
+    each = agreed((end - before) / (len(fits) * len(seeds)))  # or processes would train for other steps
     return Choices(**vars(training), fraction=fraction, arms=arms, seconds=end - start, fit_seconds=each)
 
 

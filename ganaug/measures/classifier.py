@@ -16,13 +16,14 @@ from torch import Tensor, nn
 from ganaug.data.batches import mix
 from ganaug.errors import DataError
 from ganaug.images import to_float
-from ganaug.measures.augment import augment_images, blend, draw, policy
+from ganaug.measures.augment import DRAWS, augment_images, blend, draw, policy
 from ganaug.measures.mixing import mixed_order
-from ganaug.measures.networks import SMALL, Classifier, Kind, build_classifier
+from ganaug.measures.networks import OWN, SMALL, Classifier, Kind, build_classifier
 
-LEARNING_RATE, FOREIGN_RATE = 5e-3, 1e-3  # of the small network; of any other
+LEARNING_RATE, FOREIGN_RATE = 5e-3, 1e-3  # of our own networks; of any other
 WEIGHT_DECAY, WARM_UP = 5e-2, 0.2
 PREDICT_BATCH = 512
+AHEAD = 64  # steps whose noise is drawn at once: what a device is sent piece by piece, it waits for
 INIT, NOISE, GLOBAL = 0, 3, 4  # streams of a seed, beside those of the order
 
 
@@ -57,8 +58,8 @@ def fit_classifier(
         synthetic: (uint8 [M, C, H, W], int64 [M]).
         fraction: Share of each batch that is synthetic, exact over the steps; 1.0 leaves no real image.
         device: Where to train.
-        classifier: "small", "torchvision:NAME", or a callable that takes ((C, H, W), num_classes) and gives a network
-            of float images in [-1, 1] to logits.
+        classifier: "small", "airbench", "torchvision:NAME", or a callable that takes ((C, H, W), num_classes) and gives
+            a network of float images in [-1, 1] to logits.
         class_weights: Of each class in the loss, float [K]; None: all alike.
 
     Returns:
@@ -107,11 +108,20 @@ def augmented_batches(
         T times float32 [S * B, C, H, W] in [-1, 1] and class probabilities, float32 [S * B, K].
     """
     changes, one_hot = policy(augment), torch.eye(num_classes, device=images.device)
-    generators = [torch.Generator().manual_seed(mix(seed, NOISE)) for seed in seeds]
-    for chosen in orders.transpose(0, 1).flatten(1).to(images.device):
-        noise = torch.stack([draw(orders.shape[2], generator) for generator in generators]).to(images.device)
+    _, steps, batch_size = orders.shape
+    rows = orders.transpose(0, 1).flatten(1).to(images.device)
+    for chosen, noise in zip(rows, _noise(seeds, steps, batch_size, images.device), strict=True):
         batch = augment_images(to_float(images[chosen]), changes, noise)
         yield blend(batch, one_hot[labels[chosen]], changes, noise)
+
+
+def _noise(seeds: Sequence[int], steps: int, batch_size: int, device: torch.device) -> Iterator[Tensor]:
+    """What decides the changes of each step's images, float32 [S, B, DRAWS] on the device, drawn on the CPU."""
+    generators = [torch.Generator().manual_seed(mix(seed, NOISE)) for seed in seeds]
+    for first in range(0, steps, AHEAD):
+        count = min(AHEAD, steps - first)
+        drawn = [draw(count * batch_size, generator).view(count, batch_size, DRAWS) for generator in generators]
+        yield from torch.stack(drawn, 1).to(device, non_blocking=True)
 
 
 def descend(
@@ -124,16 +134,29 @@ def descend(
     weights: Tensor | None = None,
     fits: int = 1,
 ) -> None:
-    """Fit the parameters of a network, or of several that share none, to batches of images and class probabilities."""
+    """Fit the parameters of a network, or of several that share none, to batches of images and class probabilities.
+
+    On a GPU nothing here waits for the device.
+    """
     optimizer = torch.optim.AdamW(parameters, weight_decay=WEIGHT_DECAY, fused=True)
     for step, (images, targets) in enumerate(batches):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, steps, peak)
         optimizer.zero_grad()
-        logits = network(images.contiguous(memory_format=torch.channels_last))
+        with arithmetic(images.device):
+            logits = network(images.contiguous(memory_format=torch.channels_last)).float()
         # The mean over all images times the number of fits: each fit's gradient is that of its own mean.
         (fits * F.cross_entropy(logits, targets, weights)).backward()
         optimizer.step()
+
+
+def arithmetic(device: torch.device) -> torch.autocast:
+    """The precision of a network in training: convolutions and products in bfloat16 on a GPU that has it in hardware.
+
+    Weights, their moments, the statistics of norms and the loss stay float32; and what is learned is asked in float32.
+    """
+    bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
 
 
 def initial(shape: Sequence[int], num_classes: int, seed: int, classifier: Kind = SMALL) -> nn.Module:
@@ -145,7 +168,7 @@ def initial(shape: Sequence[int], num_classes: int, seed: int, classifier: Kind 
 
 def peak_rate(classifier: Kind) -> float:
     """The highest learning rate of a kind of network."""
-    return LEARNING_RATE if classifier == SMALL else FOREIGN_RATE
+    return LEARNING_RATE if classifier in OWN else FOREIGN_RATE
 
 
 def learning_rate(step: int, steps: int, peak: float = LEARNING_RATE) -> float:
@@ -232,4 +255,4 @@ def require_mixable(real: Tensor, synthetic: tuple[Tensor, Tensor] | None, fract
 
 def _in_parts(network: Callable[[Tensor], Tensor], images: Tensor, device: torch.device) -> Tensor:
     """The outputs of a network for uint8 images, batch by batch, float32 on the CPU."""
-    return torch.cat([network(to_float(batch.to(device))).float().cpu() for batch in images.split(PREDICT_BATCH)])
+    return torch.cat([network(to_float(batch.to(device))).float() for batch in images.split(PREDICT_BATCH)]).cpu()

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from ganaug.measures.arms import BASELINE, Arm
-from ganaug.measures.grading import Predictions
 from ganaug.measures.metrics import HEADLINES, METRICS, recalls, scores, tables
+from ganaug.measures.predictions import Predictions
 from ganaug.measures.statistics import (
     Draws,
     Interval,

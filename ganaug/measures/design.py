@@ -98,7 +98,7 @@ class Design:
         augment: The classical augmentation; None: chosen on validation.
         steps: Optimiser steps of every classifier; None: chosen on validation.
         gan_seconds: What making the generators took; None where it is not known.
-        classifier: "small", "torchvision:NAME" or a function ((C, H, W), K) -> module.
+        classifier: "small", "airbench", "torchvision:NAME" or a function ((C, H, W), K) -> module.
         batch_size: Images per step.
         n_jobs: Processes; -1: one per core, 1: none but this one. No result depends on it, but for the steps of the arm
             that trains longer, which are set by the clock.

@@ -1,6 +1,6 @@
 """Many classifiers, trained and graded side by side: what did each of them take each image for?"""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from ganaug.measures.classifier import balancing_weights, fit_classifier, probabilities, require_mixable
 from ganaug.measures.mixing import first_of_each_class, mixed_order
-from ganaug.measures.networks import SMALL, Kind
+from ganaug.measures.networks import OWN, SMALL, Kind
+from ganaug.measures.predictions import Graded, Predictions, pack, unpack
 from ganaug.measures.stacking import fit_stack
+from ganaug.ranks import gathered, jobs, rank, size
 
 Labeled = tuple[Tensor, Tensor]  # uint8 [N, C, H, W], int64 [N]
 Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -30,9 +32,9 @@ class Protocol:
         steps: Optimiser updates.
         batch_size: Images per update.
         device: Where to train; on any but "cpu", fits that differ in little more than the seed are trained as one.
-        n_jobs: Processes on the CPU; -1: one per core, 1: none but this one. Results do not depend on it.
-        classifier: "small", "torchvision:NAME", or a callable that takes ((C, H, W), num_classes) and gives a network
-            of float images in [-1, 1] to logits.
+        n_jobs: Processes on the CPU of a machine; -1: one per core, 1: none but this one. Results do not depend on it.
+        classifier: "small", "airbench", "torchvision:NAME", or a callable that takes ((C, H, W), num_classes) and gives
+            a network of float images in [-1, 1] to logits.
     """
 
     num_classes: int
@@ -70,31 +72,14 @@ class Fit:
     per_class: int | None = None
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What S classifiers take N images for.
-
-    Attributes:
-        predicted: The likeliest class, int64 [S, N].
-        confidence: Its probability, float32 [S, N].
-    """
-
-    predicted: np.ndarray
-    confidence: np.ndarray
-
-    def right(self, labels: np.ndarray) -> np.ndarray:
-        """Which images are named rightly, by their labels int64 [N]: bool [S, N]."""
-        return self.predicted == labels
-
-
-Graded = dict[str, Predictions]  # name of a set -> what was predicted on it
+Run = Callable[[Sequence[Fit], Mapping[str, Labeled], Protocol], list[Graded]]
 
 
 def grade(arms: Mapping[Arm, Sequence[Fit]], sets: Mapping[str, Labeled], protocol: Protocol) -> dict[Arm, Graded]:
     """Train every classifier of every arm and let it predict once; equal ones are one.
 
     On the CPU each takes one torch thread, and the fan-out is joblib's: under `joblib.parallel_config` it takes another
-    backend, for example a cluster's.
+    backend, for example a cluster's. Processes that work together take a share of the classifiers each.
 
     Args:
         arms: The classifiers of each arm.
@@ -117,7 +102,7 @@ def grade(arms: Mapping[Arm, Sequence[Fit]], sets: Mapping[str, Labeled], protoc
     for fit in (fit for row in arms.values() for fit in row):
         wanted.setdefault(_training(fit), {}).update(dict.fromkeys(fit.graded))
     fits = [replace(fit, graded=tuple(names)) for fit, names in wanted.items()]
-    found = (_fan_out if protocol.device == "cpu" else side_by_side)(fits, sets, protocol)
+    found = _shared_out(_fan_out if protocol.device == "cpu" else side_by_side, fits, sets, protocol)
     done = dict(zip(wanted, found, strict=True))
     return {
         arm: _stack([{name: done[_training(fit)][name] for name in fit.graded} for fit in row])
@@ -130,6 +115,17 @@ def _training(fit: Fit) -> Fit:
     return replace(fit, graded=(), synthetic=fit.synthetic if fit.fraction else "")
 
 
+def _shared_out(run: Run, fits: Sequence[Fit], sets: Mapping[str, Labeled], protocol: Protocol) -> list[Graded]:
+    """Each of the processes that work together runs its share, the longest dealt out first; all learn of all."""
+    if size() == 1:
+        return run(fits, sets, protocol)
+    order = sorted(range(len(fits)), key=lambda i: -(fits[i].steps or protocol.steps))
+    own = run([fits[i] for i in order[rank() :: size()]], sets, protocol)
+    parts = [unpack(part) for part in gathered(pack(own))]
+    done = {i: graded for r, part in enumerate(parts) for i, graded in zip(order[r :: size()], part, strict=True)}
+    return [done[i] for i in range(len(fits))]
+
+
 def _fan_out(fits: Sequence[Fit], sets: Mapping[str, Labeled], protocol: Protocol) -> list[Graded]:
     """Fits by several processes, the longest first and one at a time, so that all processes end together."""
     # Sets that share their images hand them over once.
@@ -137,7 +133,7 @@ def _fan_out(fits: Sequence[Fit], sets: Mapping[str, Labeled], protocol: Protoco
     arrays = {name: (pixels[id(images)], labels.cpu().numpy()) for name, (images, labels) in sets.items()}
     order = sorted(range(len(fits)), key=lambda i: -(fits[i].steps or protocol.steps))
     # Arrays go to the processes memory-mapped; copy-on-write, because torch wants them writable.
-    run = Parallel(n_jobs=protocol.n_jobs, batch_size=1, mmap_mode="c")  # type: ignore[arg-type]  # an int is allowed
+    run = Parallel(n_jobs=jobs(protocol.n_jobs), batch_size=1, mmap_mode="c")  # type: ignore[arg-type]  # an int is allowed
     rows: Iterator[Any] = iter(run(delayed(_fit_and_grade)(fits[i], arrays, protocol) for i in order))
     done = dict(zip(order, rows, strict=True))
     return [done[i] for i in range(len(fits))]
@@ -173,7 +169,7 @@ def _alone(fit: Fit, sets: Mapping[str, Labeled], protocol: Protocol) -> Graded:
 
 
 def side_by_side(fits: Sequence[Fit], sets: Mapping[str, Labeled], protocol: Protocol) -> list[Graded]:
-    """Fits on the protocol's device: those of the small network STACK at a time, of other networks one by one.
+    """Fits on the protocol's device: those of our own networks STACK at a time, of others one by one.
 
     Args:
         fits: The classifiers.
@@ -183,7 +179,7 @@ def side_by_side(fits: Sequence[Fit], sets: Mapping[str, Labeled], protocol: Pro
     Returns:
         The predictions of each fit.
     """
-    if protocol.classifier != SMALL:
+    if protocol.classifier not in OWN:
         return [_alone(fit, sets, protocol) for fit in fits]
     together: dict[Fit, list[int]] = {}
     for i, fit in enumerate(fits):
@@ -211,6 +207,7 @@ def _stacked(fits: Sequence[Fit], sets: Mapping[str, Labeled], protocol: Protoco
         [fit.seed for fit in fits],
         num_classes=protocol.num_classes,
         augment=first.augment,
+        classifier=str(protocol.classifier),
         class_weights=_class_weights(first, labels[first.real][_taken(first, labels[first.real])], protocol),
     )
     return [_predictions(model, fit, sets) for model, fit in zip(models, fits, strict=True)]

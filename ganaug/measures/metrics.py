@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ganaug.data import is_unbalanced
-from ganaug.measures.grading import Predictions
+from ganaug.measures.predictions import Predictions
 
 HEADLINES = ("accuracy", "balanced_accuracy")  # means over images: what a crossed bootstrap can judge
 METRICS = (*HEADLINES, "macro_f1", "worst_class", "tail_third", "ece")

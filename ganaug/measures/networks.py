@@ -1,4 +1,4 @@
-"""The networks of the study: a small residual one, torchvision's by name, or the user's own callable."""
+"""The networks of the study: a small residual one, airbench's, torchvision's by name, or the user's own callable."""
 
 import copy
 import difflib
@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganaug.errors import DataError
+from ganaug.measures.airbench import airbench
 
 Shape = tuple[int, int, int]  # channels, height, width
 Kind = str | Callable[[Shape, int], nn.Module]
 
-SMALL, TORCHVISION = "small", "torchvision:"
+SMALL, AIRBENCH, TORCHVISION = "small", "airbench", "torchvision:"
+OWN = (SMALL, AIRBENCH)  # kinds that draw nothing in training, so that several can be trained as one
 WIDTHS = (16, 32, 64)  # channels of the three stages
 WORKING_SIDE = 20  # px; the stem halves longer sides until they fit
 LEAST_SIDE = 32  # px; torchvision's networks halve sides five times
@@ -85,13 +87,16 @@ def build_classifier(shape: Shape, num_classes: int, generator: torch.Generator,
         shape: C, H, W.
         num_classes: K.
         generator: Decides the weights; a CPU generator.
-        kind: "small", "torchvision:NAME", or a callable that takes (shape, num_classes) and gives an nn.Module.
+        kind: "small", "airbench", "torchvision:NAME", or a callable that takes (shape, num_classes) and gives an
+            nn.Module.
 
     Raises:
         DataError: The name is unknown, or the network gives no finite logits [N, K] for such images.
     """
     if kind == SMALL:
         return _small(shape, num_classes, generator)
+    if kind == AIRBENCH:
+        return airbench(shape[0], num_classes, generator)
     with torch.random.fork_rng(devices=[]):  # foreign initialisers draw from the global generator
         torch.default_generator.manual_seed(int(torch.randint(2**31, (), generator=generator)))
         model = kind(shape, num_classes) if callable(kind) else _torchvision(kind, shape[0], num_classes)
@@ -122,7 +127,9 @@ def _torchvision(kind: str, channels: int, num_classes: int) -> nn.Module:
     name, known = kind.removeprefix(TORCHVISION), models.list_models(module=models)
     if not kind.startswith(TORCHVISION) or name not in known:
         near = difflib.get_close_matches(name, known, n=1) or ["resnet18"]
-        raise DataError(f"classifier must be small or torchvision:NAME, got {kind!r}; try torchvision:{near[0]}")
+        raise DataError(
+            f"classifier must be small, airbench or torchvision:NAME, got {kind!r}; try torchvision:{near[0]}"
+        )
     model = models.get_model(name, weights=None, num_classes=num_classes)
     path, first = next((path, m) for path, m in model.named_modules() if isinstance(m, nn.Conv2d))
     if first.in_channels != channels:

@@ -36,8 +36,9 @@ from ganaug.measures.domains import (
     TRANSLATED,
     Domains,
 )
-from ganaug.measures.grading import Fit, Graded, Labeled, grade
+from ganaug.measures.grading import Fit, Labeled, grade
 from ganaug.measures.marginals import label_marginals
+from ganaug.measures.predictions import Graded
 from ganaug.measures.selftraining import given_guesses
 from ganaug.measures.statistics import crossed_bootstrap
 

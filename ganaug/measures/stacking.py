@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from ganaug.measures.classifier import LEARNING_RATE, augmented_batches, descend, initial
+from ganaug.measures.classifier import augmented_batches, descend, initial, peak_rate
+from ganaug.measures.networks import SMALL
 
 
 def fit_stack(
@@ -16,9 +17,10 @@ def fit_stack(
     *,
     num_classes: int,
     augment: str,
+    classifier: str = SMALL,
     class_weights: Tensor | None = None,
 ) -> list[nn.Module]:
-    """Train the small network once for each seed, all of them at once, where the images are.
+    """Train one of our own networks once for each seed, all of them at once, where the images are.
 
     Args:
         images: Those of all fits, uint8 [N, C, H, W].
@@ -27,12 +29,13 @@ def fit_stack(
         seeds: Of the fits, S of them.
         num_classes: K.
         augment: A name that `augment.policy` knows.
+        classifier: A row of `networks.OWN`.
         class_weights: Of each class in the loss, float [K]; None: all alike.
 
     Returns:
         S classifiers in evaluation mode, up to rounding as `fit_classifier` gives them one by one.
     """
-    models = [initial(images.shape[1:], num_classes, seed).to(images.device).train() for seed in seeds]
+    models = [initial(images.shape[1:], num_classes, seed, classifier).to(images.device).train() for seed in seeds]
     parameters, buffers = stack_module_state(models)  # type: ignore[arg-type]
     template = models[0]
 
@@ -47,7 +50,7 @@ def fit_stack(
         parameters.values(),
         augmented_batches(images, labels, orders, seeds, augment, num_classes),
         steps=orders.shape[1],
-        peak=LEARNING_RATE,
+        peak=peak_rate(classifier),
         weights=class_weights,
         fits=len(seeds),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from ganaug.nets.biggan import BigganGenerator, BigganTrunk
 from ganaug.nets.dcgan import DcganGenerator, DcganTrunk
 from ganaug.nets.residual import ResidualGenerator, ResidualTrunk
 from ganaug.nets.resnet import ResnetGenerator, ResnetTrunk
@@ -32,5 +33,6 @@ NETS = {
     "residual": Pair(ResidualGenerator, ResidualTrunk),
     "resnet": Pair(ResnetGenerator, ResnetTrunk),
     "style": Pair(StyleGenerator, StyleTrunk),
+    "biggan": Pair(BigganGenerator, BigganTrunk),
     "dcgan": Pair(DcganGenerator, DcganTrunk),
 }

@@ -6,6 +6,8 @@ blocks as the sides have halvings, channels doubled at each, up to 1024.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -46,19 +48,19 @@ class ConditionalNorm(nn.Module):
 
 
 class Up(nn.Module):
-    """A residual block of G that doubles the sides."""
+    """A residual block of G that doubles the sides; `norm` makes a normalisation of so many channels."""
 
-    def __init__(self, inputs: int, outputs: int, num_classes: int):
+    def __init__(self, inputs: int, outputs: int, norm: Callable[[int], nn.Module]):
         super().__init__()
-        self.norms = nn.ModuleList(ConditionalNorm(size, num_classes) for size in (inputs, outputs))
+        self.norms = nn.ModuleList([norm(inputs), norm(outputs)])
         self.first = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.second = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         first, second = self.norms
-        h = self.first(repeat(relu(first(x, labels))))
-        h = self.second(relu(second(h, labels)))
+        h = self.first(repeat(relu(first(x, condition))))
+        h = self.second(relu(second(h, condition)))
         return h + repeat(self.shortcut(x))  # a 1x1 convolution may as well precede the repetition
 
 
@@ -71,13 +73,13 @@ class Down(nn.Module):
         hidden = outputs if pixels else inputs
         self.first = nn.Conv2d(inputs, hidden, 3, padding=1)
         self.second = nn.Conv2d(hidden, outputs, 3, padding=1)
-        self.shortcut = nn.Conv2d(inputs, outputs, 1) if halves else None
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if halves or inputs != outputs else None
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.second(relu(self.first(x if self.pixels else relu(x))))
-        if self.shortcut is None:
-            return x + h
-        return halve(h) + self.shortcut(halve(x))
+        if self.halves:
+            x, h = halve(x), halve(h)
+        return h + (x if self.shortcut is None else self.shortcut(x))
 
 
 def repeat(x: Tensor) -> Tensor:
@@ -96,7 +98,8 @@ class ResnetGenerator(nn.Module):
         sizes = [sizes[1], *sizes[1:]]  # the first block keeps the channels
         self.start = (sizes[0], *coarsest(height, side))
         self.input = nn.Linear(z_dim, math.prod(self.start))
-        self.blocks = nn.ModuleList(Up(a, b, num_classes) for a, b in pairwise(sizes))
+        norm = partial(ConditionalNorm, num_classes=num_classes)
+        self.blocks = nn.ModuleList(Up(a, b, norm) for a, b in pairwise(sizes))
         self.norm = nn.BatchNorm2d(sizes[-1])
         self.output = nn.Conv2d(sizes[-1], channels, 3, padding=1)
         drawn(self)

@@ -28,24 +28,26 @@ class Equal(nn.Module):
         sizes: [outputs, inputs] of a linear layer, [outputs, inputs, kernel, kernel] of a convolution.
         rate: Learning rate as a share of the optimiser's.
         bias: What the biases begin at; None: no biases.
+        gain: What the outputs are multiplied by, which costs nothing where the weights are: act(gain x) = gain act(x).
     """
 
-    def __init__(self, *sizes: int, rate: float = 1.0, bias: float | None = 0.0):
+    def __init__(self, *sizes: int, rate: float = 1.0, bias: float | None = 0.0, gain: float = 1.0):
         super().__init__()
-        self.rate, self.scale = rate, rate / math.sqrt(math.prod(sizes[1:]))
+        self.rate, self.scale, self.gain = rate, rate / math.sqrt(math.prod(sizes[1:])), gain
         self.weight = nn.Parameter(torch.empty(sizes))
         nn.init.normal_(self.weight, std=1 / rate)
         self.bias = None if bias is None else nn.Parameter(torch.full(sizes[:1], bias / rate))
 
     def scaled(self) -> Tensor:
-        """The weights as they are used."""
+        """The weights as they are used, before the gain."""
         return self.weight * self.scale
 
     def forward(self, x: Tensor) -> Tensor:
-        bias = None if self.bias is None else self.bias * self.rate
-        if self.weight.ndim == 2:
-            return linear(x, self.scaled(), bias)
-        return conv2d(x, self.scaled(), bias, padding=self.weight.shape[2] // 2)
+        weight = self.weight * (self.scale * self.gain)
+        bias = None if self.bias is None else self.bias * (self.rate * self.gain)
+        if weight.ndim == 2:
+            return linear(x, weight, bias)
+        return conv2d(x, weight, bias, padding=weight.shape[2] // 2)
 
 
 class Mapping(nn.Module):
@@ -54,12 +56,12 @@ class Mapping(nn.Module):
     def __init__(self, z_dim: int, num_classes: int, size: int):
         super().__init__()
         self.label = nn.Embedding(num_classes, z_dim)
-        self.layers = nn.ModuleList(Equal(size, inputs, rate=MAPPING_RATE) for inputs in (2 * z_dim, size))
+        self.layers = nn.ModuleList(Equal(size, inputs, rate=MAPPING_RATE, gain=GAIN) for inputs in (2 * z_dim, size))
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         w = torch.cat([unit(z), unit(self.label(labels))], dim=1)
         for layer in self.layers:
-            w = GAIN * act(layer(w))
+            w = act(layer(w))
         return w
 
 
@@ -72,19 +74,35 @@ class Modulated(nn.Module):
     """A convolution whose inputs are scaled by w, sample by sample, and whose outputs are brought to unit variance.
 
     Scaling the inputs, convolving and scaling the outputs is the same as a convolution with weights of each sample's
-    own (section 2.2, eq. 1 and 3), without making them.
+    own (section 2.2, eq. 1 and 3), without making them. A shift [outputs, 1, 1] is added on the way, and a gain
+    multiplies the sum, neither with a pass of its own over the outputs.
     """
 
-    def __init__(self, inputs: int, outputs: int, w_dim: int, kernel: int = 3, *, demodulate: bool = True):
+    def __init__(self, inputs: int, outputs: int, w_dim: int, kernel: int = 3):
         super().__init__()
-        self.demodulate = demodulate
         self.style = Equal(inputs, w_dim, bias=1.0)
         self.conv = Equal(outputs, inputs, kernel, kernel, bias=None)
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, shift: Tensor, gain: float = 1.0) -> Tensor:
         style, weight = self.style(w).float(), self.conv.scaled()
         x = conv2d(x * _over(style, x), weight, padding=weight.shape[2] // 2)
-        return x * _over(demodulation(style, weight), x) if self.demodulate else x
+        return torch.addcmul((gain * shift).to(x.dtype), x, _over(gain * demodulation(style, weight), x))
+
+
+class Colour(nn.Module):
+    """Features [N, inputs, H, W] and w -> colours [N, outputs, H, W], by weights of each sample's own.
+
+    Those are few here, so that they are scaled and not the features, as often as there are pixels.
+    """
+
+    def __init__(self, inputs: int, outputs: int, w_dim: int):
+        super().__init__()
+        self.style = Equal(inputs, w_dim, bias=1.0)
+        self.conv = Equal(outputs, inputs, 1, 1, bias=None)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        weights = self.style(w).float()[:, None] * self.conv.scaled().flatten(1)
+        return (weights.to(x.dtype) @ x.flatten(2)).unflatten(2, x.shape[2:])
 
 
 def demodulation(style: Tensor, weight: Tensor) -> Tensor:
@@ -130,10 +148,9 @@ class Layer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor, w: Tensor, z: Tensor) -> Tensor:
-        x = self.conv(x, w)
-        x = double(x) if self.doubles else x
-        shift = self.bias[:, None, None] + self.strength * self.noise(z)
-        return GAIN * act(x + shift.to(x.dtype))
+        x = self.conv(x, w, self.bias[:, None, None], GAIN)
+        x = double(x) if self.doubles else x  # which leaves the bias what it is
+        return act(x + (GAIN * self.strength * self.noise(z)).to(x.dtype))
 
 
 class StyleGenerator(nn.Module):
@@ -154,16 +171,13 @@ class StyleGenerator(nn.Module):
         nn.init.normal_(self.start)
         self.first = Layer(sizes[0], sizes[0], sizes[0], Noise(z_dim, rows, columns))
         self.blocks = nn.ModuleList()
-        self.colours = nn.ModuleList([self._colour(sizes[0], sizes[0])])
+        self.colours = nn.ModuleList([Colour(sizes[0], channels, sizes[0])])
         for level, (a, b) in enumerate(pairwise(sizes), start=1):
             noises = (Noise(z_dim, rows << level, columns << level) for _ in range(2))
             widening = Layer(a, b, sizes[0], next(noises), doubles=True)
             self.blocks.append(nn.ModuleList([widening, Layer(b, b, sizes[0], next(noises))]))
-            self.colours.append(self._colour(b, sizes[0]))
+            self.colours.append(Colour(b, channels, sizes[0]))
         self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
-
-    def _colour(self, inputs: int, w_dim: int) -> Modulated:
-        return Modulated(inputs, self.shape[0], w_dim, kernel=1, demodulate=False)
 
     def forward(self, z: Tensor, labels: Tensor, scale: float = 1.0) -> Tensor:
         w = self.mapping(z, labels)
@@ -192,12 +206,12 @@ class Halving(nn.Module):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.first, self.second = Equal(inputs, inputs, 3, 3), Equal(outputs, inputs, 3, 3)
-        self.shortcut = Equal(outputs, inputs, 1, 1, bias=None)
+        self.first, self.second = Equal(inputs, inputs, 3, 3, gain=GAIN), Equal(outputs, inputs, 3, 3)
+        self.shortcut = Equal(outputs, inputs, 1, 1, bias=None, gain=math.sqrt(0.5))
 
     def forward(self, x: Tensor) -> Tensor:
-        h = halve(GAIN * act(self.first(x)))
-        return act(self.second(h)) + math.sqrt(0.5) * self.shortcut(halve(x))  # GAIN and 1 / sqrt(2) of the sum cancel
+        h = halve(act(self.first(x)))
+        return act(self.second(h)) + self.shortcut(halve(x))  # GAIN and the 1 / sqrt(2) of the sum cancel
 
 
 class StyleTrunk(nn.Module):
@@ -209,11 +223,11 @@ class StyleTrunk(nn.Module):
         sizes = widths(width, levels(height, side), max(width, WIDEST))
         rows, columns = coarsest(height, side)
         self.out_features = sizes[-1]
-        self.input = Equal(sizes[0], channels, 1, 1)
+        self.input = Equal(sizes[0], channels, 1, 1, gain=GAIN)
         self.blocks = nn.Sequential(*(Halving(a, b) for a, b in pairwise(sizes)))
-        self.last = Equal(sizes[-1], sizes[-1], 3, 3)
-        self.output = Equal(sizes[-1], sizes[-1] * rows * columns)
+        self.last = Equal(sizes[-1], sizes[-1], 3, 3, gain=GAIN)
+        self.output = Equal(sizes[-1], sizes[-1] * rows * columns, gain=GAIN)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.blocks(GAIN * act(self.input(images)))
-        return GAIN * act(self.output((GAIN * act(self.last(x))).flatten(1)))
+        x = self.blocks(act(self.input(images)))
+        return act(self.output(act(self.last(x)).flatten(1)))

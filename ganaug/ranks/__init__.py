@@ -7,6 +7,7 @@ Gradients go over NCCL where they lie on a GPU. Nothing here imports torch befor
 from ganaug.ranks.joining import together as together
 from ganaug.ranks.place import neighbours as neighbours
 from ganaug.ranks.place import own as own
+from ganaug.ranks.place import speaks as speaks
 from ganaug.ranks.place import started as started
 from ganaug.ranks.sums import average as average
 from ganaug.ranks.ties import is_first as is_first

@@ -19,6 +19,11 @@ def neighbours() -> tuple[int, int]:
     return _told("LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 
+def speaks() -> bool:
+    """Whether this is the first of the processes, which speaks for all."""
+    return started()[0] == 0
+
+
 def own(device: "torch.device") -> "torch.device":
     """A GPU of its own for each process of a machine, which is made torch's current one; other devices as they are.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ganaug.checkpoint import checkpoint_steps, clean, folder_of, load_module, read_checkpoint
+from ganaug.descent import peak_memory
 from ganaug.errors import DiskFullError, ModelError
 from ganaug.files import is_sealed, new_folder, parse_json, read_file, replace_file, sealed_json, write_synced
 from ganaug.recipe import dump_recipe
@@ -128,7 +129,7 @@ def export(keeper: Keeper, seconds: float) -> None:
     try:
         job.ship(state, {**job.facts(), **result}, out / job.ships)
         course = {"scores": scores.by_step, "errors": scores.errors, "alarms": scores.alarms, "faults": state.faults}
-        whole = {**_describe(job, out, "complete"), **result, **course}
+        whole = {**_describe(job, out, "complete"), **result, **course, "peak_bytes": peak_memory(job.todo.device)}
         replace_file(out / FACTS, sealed_json(whole))
     except DiskFullError as error:
         raise keeper.no_room(error) from error

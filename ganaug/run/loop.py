@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ganaug.auto import said
-from ganaug.descent import Progress
+from ganaug.descent import Progress, peak_memory, tuned
 from ganaug.errors import DivergedError, InterruptedRun
 from ganaug.files import sole_writer
 from ganaug.ranks import any_rank, is_first, size, together, wait
@@ -33,10 +33,12 @@ def carry_out(job: Job, out: Path, *, resume: bool = False, quiet: bool = False)
     """
     with together():
         require_one_task(job, out)
-        if is_first():
-            lead(job, out, resume, quiet)
-        else:
-            follow(job, out)
+        with tuned(job.todo.device):
+            if is_first():
+                lead(job, out, resume, quiet)
+            else:
+                follow(job, out)
+        wait()  # what was made may be read now
 
 
 def lead(job: Job, out: Path, resume: bool, quiet: bool) -> None:
@@ -82,7 +84,9 @@ def _finish(job: Job, out: Path, quiet: bool) -> None:
             if due or state.step % tick == 0:
                 rate = clock.rate(tick * job.images_per_step())
                 keeper.record.add(progress, clock.seconds(), rate, judgement)
-                report(state.step, job.status(progress, rate))
+                report(
+                    state.step, f"{job.status(progress, rate)}  {peak_memory(job.todo.device) / 2**30:.1f} GiB at most"
+                )
             if judgement:
                 found = job.alarms(judgement, state.step, keeper.record.mean)
                 keeper.scores.add(state.step, judgement, found)

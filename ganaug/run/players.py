@@ -52,6 +52,7 @@ def objective_of(todo: Plan) -> Objective:
         ema_images=t.ema_images or 1.0,
         bf16=t.precision == "bf16",
         seed=t.seed,
+        mirror=t.mirror,
         execution=t.execution or "eager",
     )
 

@@ -42,6 +42,7 @@ class Evidence:
         pools: The images of each generator, or of the corpus; labels in the class order of `train`.
         models: The generators; none where a corpus is judged.
         origin: The hashes of the generators, or the corpus' name.
+        made: The same of generators; the corpus' fingerprint.
         cut: Whether validation was cut from the training images.
         choosing: `pools` without copies of validation images, which must not choose; empty: as `pools`.
         left_out: Synthetic images that copy a validation image.
@@ -55,6 +56,7 @@ class Evidence:
     pools: tuple[Pool, ...]
     models: tuple[Synthesizer, ...]
     origin: str
+    made: str
     cut: bool
     choosing: tuple[Pool, ...] = ()
     left_out: int = 0
@@ -97,17 +99,19 @@ def gather(
     test, (whole, *rest) = settled.test, settled.known
     part, held_out, _ = split(whole, rest[0] if rest else val, settings)
     notes += _unseen(part, held_out, test)
-    found = Evidence(part, held_out, test, (), models, "", cut=not rest, overlap=settled.facts)
+    found = Evidence(part, held_out, test, (), models, "", "", cut=not rest, overlap=settled.facts)
     if corpus is None:
         for synth in models:
             _require_own(synth, part, held_out)
         pools = tuple(_sample(synth, part) for synth in models)
-        return replace(found, pools=pools, origin=", ".join(synth.hash for synth in models), notes=tuple(notes))
+        hashes = ", ".join(synth.hash for synth in models)
+        return replace(found, pools=pools, origin=hashes, made=hashes, notes=tuple(notes))
     made = like(whole, corpus, Data(skip_bad=settings.skip_bad))
     require_images(made)
     require_disjoint(test, made)
     notes += [*_nearly_test(test, made), *_notes_on(made.source, part)]
-    return _without_copies(replace(found, pools=((made.images, made.labels),), origin=Path(made.source).name), notes)
+    named = replace(found, origin=Path(made.source).name, made=made.fingerprint)
+    return _without_copies(replace(named, pools=((made.images, made.labels),)), notes)
 
 
 def _loaded(sources: Source | Sequence[Source], device: str) -> tuple[tuple[Synthesizer, ...], Images | None]:

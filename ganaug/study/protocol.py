@@ -3,7 +3,6 @@
 import logging
 import math
 import platform
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -16,22 +15,20 @@ from ganaug.auto import pick_device
 from ganaug.data import LabeledImages, mix
 from ganaug.errors import DataError
 from ganaug.files import require_new
-from ganaug.measures.design import Design, Sets, joined
-from ganaug.measures.features import encoder_of
+from ganaug.measures.design import Design, Sets
 from ganaug.measures.gain import measure_gain
 from ganaug.measures.networks import Kind, build_classifier
 from ganaug.measures.statistics import MIN_SEEDS
+from ganaug.ranks import is_first
 from ganaug.recipe import Measure, Recipe, load_recipe
 from ganaug.report import Pictures, strict, write_report
 from ganaug.run import Val
 from ganaug.study.evidence import Evidence, Images, Pool, Source, gather
-from ganaug.study.fidelity import fidelity
-from ganaug.study.memorization import memorization, with_validation_copies
+from ganaug.study.look import look_at_pools
+from ganaug.study.sharing import of_first, require_one_study
 
 log = logging.getLogger("ganaug")
 SEEDS = 10
-JUDGED = 10_000  # synthetic images at most that fidelity and memorisation look at
-ENCODER_SEED = 1  # not the encoder that chose the checkpoint
 SHOWN_PER_CLASS = 10
 
 
@@ -69,7 +66,7 @@ def measure(
         classifier: ((C, H, W), K) -> module, from float images in [-1, 1] to logits, in place of `measure.classifier`.
         encoder: uint8 [N, C, H, W] -> features [N, D], in place of `measure.encoder`.
         device: "auto", "cpu", "cuda" or "mps".
-        n_jobs: Processes for the classifiers; -1: one per core.
+        n_jobs: Processes for the classifiers on a machine; -1: one per core.
         drop_overlap: Whether images that are both in training and in test, or nearly, are dropped and not refused: from
             training where a corpus is judged; from test where a model is, which has learned from the others already.
         command: How to repeat this, for the report.
@@ -82,6 +79,7 @@ def measure(
             nearly are.
         ModelError: The model was trained on other images than `train`.
         OutputError: `out` holds something.
+        UnlikeError: Processes that work together have other images or settings.
 
     Example:
         >>> result = measure("runs/a", train="data/train", test="data/test", out="report")    # doctest: +SKIP
@@ -94,20 +92,11 @@ def measure(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     where, kind = pick_device(device), classifier or recipe.measure.classifier
     evidence = gather(source, train, val, test, recipe, device, drop_overlap)
-    real, judged, start = evidence.train, _some(joined(evidence.pools)), time.monotonic()
+    sets = {f"{name} images": fingerprint for name, fingerprint in _fingerprints(evidence).items()}
+    require_one_study(sets | {"synthetic images": evidence.made}, recipe.measure, seeds=seeds, seed=seed, arms=arms)
+    real = evidence.train
     build_classifier(real.shape, real.num_classes, torch.Generator(), kind)  # what cannot be built is refused now
-    encode = encoder_of(
-        encoder or recipe.measure.encoder,
-        real.images,
-        real.labels,
-        num_classes=real.num_classes,
-        seed=ENCODER_SEED,
-        device=where,
-    )
-    distances = fidelity(encode, evidence.test, evidence.val, real, *judged)
-    looked = time.monotonic()
-    copies = memorization(real, evidence.val, *judged, evidence.models[0] if evidence.models else None)
-    copies = with_validation_copies(copies, evidence.left_out, sum(len(labels) for _, labels in evidence.pools))
+    look = look_at_pools(evidence, encoder or recipe.measure.encoder, where) if is_first() else None
     design = replace(
         _design(evidence, recipe.measure),
         seeds=tuple(mix(seed, i) for i in range(seeds)),
@@ -117,22 +106,21 @@ def measure(
         n_jobs=n_jobs if where.type == "cpu" else 1,  # one process owns an accelerator
         device=str(where),
     )
-    compared = time.monotonic()
-    findings = measure_gain(
-        _sets(evidence), design, copying=copies.verdict == "copying", excluded=copies.copied_classes
-    )
-    seconds = {"gan": design.gan_seconds, "fidelity": looked - start, "memorization": compared - looked}
+    copying, excluded = (look.copies.verdict == "copying", look.copies.copied_classes) if look else (False, ())
+    findings = measure_gain(_sets(evidence), design, copying=copying, excluded=excluded)
+    if look is None:
+        return of_first(None)
     result = strict(
         _origin(evidence, command)
         | {key: findings[key] for key in ("gain", "cas", "recommendation")}
         | {
-            "fidelity": distances,
-            "memorization": copies.facts | findings["cas_gap"],
-            "seconds": seconds | findings["seconds"],
+            "fidelity": look.distances,
+            "memorization": look.copies.facts | findings["cas_gap"],
+            "seconds": {"gan": design.gan_seconds} | look.seconds | findings["seconds"],
         }
     )
-    write_report(Path(out), result, Pictures(*_samples(evidence, judged), copies.pairs))
-    return result
+    write_report(Path(out), result, Pictures(*_samples(evidence, look.judged), look.copies.pairs))
+    return of_first(result)
 
 
 def _design(evidence: Evidence, settings: Measure) -> Design:
@@ -153,7 +141,7 @@ def _origin(evidence: Evidence, command: str | None) -> dict[str, Any]:
         "schema": 1,
         "ganaug": version("ganaug"),
         "model": evidence.origin,
-        "splits": {name: part.fingerprint for name, part in _parts(evidence).items()},
+        "splits": _fingerprints(evidence),
         "data": _data(evidence),
         "overlap": evidence.overlap,
         "notes": list(evidence.notes),
@@ -174,13 +162,6 @@ def _cost(evidence: Evidence) -> float | None:
     return None if math.isnan(mean) else mean
 
 
-def _some(pool: Pool) -> Pool:
-    """At most JUDGED synthetic images, in random order."""
-    images, labels = pool
-    chosen = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:JUDGED]
-    return images[chosen], labels[chosen]
-
-
 def _samples(evidence: Evidence, judged: Pool) -> tuple[torch.Tensor, tuple[str, ...]]:
     """As many samples of each class, class by class, and the names of the classes."""
     images, labels = judged
@@ -195,6 +176,10 @@ def _data(evidence: Evidence) -> dict[str, Any]:
     classes = evidence.train.classes
     per_class = {label: {name: n[k] for name, n in counts.items()} for k, label in enumerate(classes)}
     return {"classes": list(classes), **{name: len(part) for name, part in parts.items()}, "per_class": per_class}
+
+
+def _fingerprints(evidence: Evidence) -> dict[str, str]:
+    return {name: part.fingerprint for name, part in _parts(evidence).items()}
 
 
 def _parts(evidence: Evidence) -> dict[str, LabeledImages]:

@@ -20,19 +20,20 @@ from ganaug.files import require_new
 from ganaug.measures.advice import recommend_translation
 from ganaug.measures.design import Design
 from ganaug.measures.domains import SHARE, Domains
-from ganaug.measures.features import encoder_of
 from ganaug.measures.networks import build_classifier
 from ganaug.measures.shift import measure_domains
 from ganaug.measures.statistics import MIN_SEEDS
 from ganaug.nets.translation import as_channels
+from ganaug.ranks import is_first
 from ganaug.recipe import Measure, Recipe, load_recipe
 from ganaug.report import Pictures, strict, write_report
 from ganaug.run import Val
 from ganaug.study.adaptation import TRANSFORMS, adapted
 from ganaug.study.domains import DomainEvidence, Images, Target, gather_domains
-from ganaug.study.fidelity import domain_fidelity
-from ganaug.study.memorization import Findings, memorization_of_target
-from ganaug.study.protocol import ENCODER_SEED, JUDGED, SEEDS
+from ganaug.study.look import look_at_translations
+from ganaug.study.memorization import Findings
+from ganaug.study.protocol import SEEDS
+from ganaug.study.sharing import of_first, require_one_study
 from ganaug.synthesis.translator import Translator
 
 log = logging.getLogger("ganaug")
@@ -82,7 +83,7 @@ def measure_translation(
         recipe: Its `measure` table is used.
         self_training: Whether there are arms that learn from sure guesses of B's labels, too.
         device: "auto", "cpu", "cuda" or "mps".
-        n_jobs: Processes for the classifiers; -1: one per core.
+        n_jobs: Processes for the classifiers on a machine; -1: one per core.
         command: How to repeat this, for the report.
 
     Returns:
@@ -93,6 +94,7 @@ def measure_translation(
             the others, or over 1 % of them nearly are.
         ModelError: The translator learned from other images of A.
         OutputError: `out` holds something.
+        UnlikeError: Processes that work together have other images or settings.
 
     Example:
         >>> result = measure_translation(                                                      # doctest: +SKIP
@@ -108,16 +110,13 @@ def measure_translation(
     where = pick_device(device)
     translators = _loaded(source, device)
     evidence = gather_domains(translators, a, b, test, val, recipe.data)
+    require_one_study(_sets(translators, evidence), recipe.measure, seeds=seeds, seed=seed)
     real, start = evidence.train, time.monotonic()
     shape = (*evidence.target.shape,)
     build_classifier(shape, real.num_classes, torch.Generator(), recipe.measure.classifier)  # refused now, or never
     domains = _domains(translators, evidence, seed)
     rendered = time.monotonic()
-    distances = _fidelity(domains, recipe.measure.encoder, real.num_classes, where)
-    looked = time.monotonic()
-    made = torch.cat([images for images, _ in domains.translated])
-    copies = memorization_of_target(evidence.target.images, evidence.test.images, _some(made))
-    compared = time.monotonic()
+    look = look_at_translations(domains, evidence, recipe.measure.encoder, where) if is_first() else None
     design = replace(
         _design(real.classes, recipe.measure),
         seeds=tuple(mix(seed, i) for i in range(seeds)),
@@ -126,29 +125,29 @@ def measure_translation(
         device=str(where),
     )
     found = measure_domains(domains, design, self_training=self_training)
+    if look is None:
+        return of_first(None)
     # A right translation of one of a pair is the other, which B's training images hold.
-    copying = copies.verdict == "copying" and not any(one.provenance.get("paired") for one in translators)
+    copying = look.copies.verdict == "copying" and not any(one.provenance.get("paired") for one in translators)
     seconds = {
         "translators": [translator.provenance.get("seconds") for translator in translators],
         "rendering": rendered - start,
-        "fidelity": looked - rendered,
-        "memorization": compared - looked,
     }
     result = strict(
         _origin(translators, evidence, command)
         | found
         | {
             "notes": [*evidence.notes, *_notes(found["label_marginals"])],
-            "fidelity": distances,
-            "memorization": copies.facts,
+            "fidelity": look.distances,
+            "memorization": look.copies.facts,
             "recommendation": recommend_translation(
                 found["gain"]["headline"], real.classes, copying=copying, seeds=seeds
             ),
-            "seconds": seconds | found["seconds"],
+            "seconds": seconds | look.seconds | found["seconds"],
         }
     )
-    write_report(Path(out), result, _pictures(domains, evidence, copies))
-    return result
+    write_report(Path(out), result, _pictures(domains, evidence, look.copies))
+    return of_first(result)
 
 
 def _design(classes: tuple[str, ...], settings: Measure) -> Design:
@@ -161,6 +160,13 @@ def _design(classes: tuple[str, ...], settings: Measure) -> Design:
         steps=settings.steps,
         classifier=settings.classifier,
     )
+
+
+def _sets(translators: tuple[Translator, ...], evidence: DomainEvidence) -> dict[str, str]:
+    """What a study rests on, and the hashes of it."""
+    sets = {"A": evidence.train, "A's validation": evidence.val, "B": evidence.target, "test": evidence.test}
+    hashes = {f"{name} images": data.fingerprint for name, data in sets.items()}
+    return hashes | {"translators": ", ".join(translator.hash for translator in translators)}
 
 
 def _loaded(source: Source | Sequence[Source], device: str) -> tuple[Translator, ...]:
@@ -215,20 +221,6 @@ def _back(translators: tuple[Translator, ...], there: list[Tensor], seed: int) -
     return torch.cat([one.translate(images, "BA", seed=seed) for one, images in zip(translators, there, strict=True)])
 
 
-def _fidelity(domains: Domains, spec: str, num_classes: int, device: torch.device) -> dict[str, Any]:
-    """Distances in the features of an encoder that knows A's images alone.
-
-    One that knew their translations, too, would have learned to overlook what sets the domains apart: of digits and
-    their negatives the start then lies at the floor (FD .74 and .41, where A's encoder gives 63 and .27).
-    """
-    (own, labels), n = domains.source, len(domains.source[1])
-    encoder = encoder_of(spec, own, labels, num_classes=num_classes, seed=ENCODER_SEED, device=device)
-    order = torch.randperm(n, generator=_rng())
-    source = torch.cat([domains.val[0], own[order]])
-    translated = torch.cat([domains.there[0][: len(domains.val[1])], domains.translated[0][0][order]])  # by the first
-    return domain_fidelity(encoder, domains.test[0], domains.target, source, translated)
-
-
 def _origin(translators: tuple[Translator, ...], evidence: DomainEvidence, command: str | None) -> dict[str, Any]:
     """What was measured, on what, and with which versions."""
     parts = {"train": evidence.train, "val": evidence.val, "test": evidence.test}
@@ -265,11 +257,6 @@ def _notes(marginals: dict[str, Any]) -> list[str]:
     )
     log.warning("%s", caution)
     return [caution, FIXED, DARK]
-
-
-def _some(images: Tensor) -> Tensor:
-    """At most JUDGED images, in random order."""
-    return images[torch.randperm(len(images), generator=_rng())[:JUDGED]]
 
 
 def _pictures(domains: Domains, evidence: DomainEvidence, copies: Findings) -> Pictures:

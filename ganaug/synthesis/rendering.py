@@ -19,11 +19,20 @@ CHUNK_IMAGES, CHUNK_BYTES = (32, 256), 2**24  # rendered at a time: as many as f
 
 
 def render(
-    synth: "Synthesizer", counts: Sequence[int], seed: int = 0, scale: float = 1.0, epoch: int = 0
+    synth: "Synthesizer",
+    counts: Sequence[int],
+    seed: int = 0,
+    scale: float = 1.0,
+    epoch: int = 0,
+    stretch: range | None = None,
 ) -> Iterator[tuple[list[tuple[int, int]], np.ndarray]]:
-    """Yield chunks: the (label, index) of each image, and uint8 [n, C, H, W]; class k begins at epoch * counts[k]."""
+    """Yield chunks: the (label, index) of each image, and uint8 [n, C, H, W]; class k begins at epoch * counts[k].
+
+    `stretch` says which of them, by their places class by class; None: all.
+    """
     size = int(np.clip(CHUNK_BYTES // math.prod(synth.shape), *CHUNK_IMAGES))
     stream = ((label, index) for label, n in enumerate(counts) for index in range(epoch * n, (epoch + 1) * n))
+    stream = islice(stream, stretch.start, stretch.stop) if stretch is not None else stream
     while chunk := list(islice(stream, size)):
         labels, indices = ([*column] for column in zip(*chunk, strict=True))
         images, _ = synth.sample(labels, seed=seed, indices=indices, scale=scale)

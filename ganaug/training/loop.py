@@ -50,7 +50,11 @@ def train(
         state.set_lr(objective.lr * rate / 2 ** len(state.faults))
         believed, current = label_weight(progress, objective.ramp), objective if state.augment_p else plain
         first, second = (
-            draw(batches, 2 * number + i, state.G, current.policy, state.augment_p, believed, rng) for i in range(2)
+            draw(
+                *(batches, 2 * number + i, state.G, current.policy, state.augment_p, believed, rng),
+                mirror=objective.mirror,
+            )
+            for i in range(2)
         )
         d_losses = discriminator_step(state, first, current, evaluate)
         g_losses = generator_step(state, second, current, evaluate)

@@ -34,7 +34,15 @@ class Minibatch(NamedTuple):
 
 
 def draw(
-    batches: Batches, number: int, G: nn.Module, policy: str, augment_p: float, believed: float, rng: Generator
+    batches: Batches,
+    number: int,
+    G: nn.Module,
+    policy: str,
+    augment_p: float,
+    believed: float,
+    rng: Generator,
+    *,
+    mirror: bool = False,
 ) -> Minibatch:
     """Batch `number` with its latents and chances.
 
@@ -49,10 +57,14 @@ def draw(
         augment_p: Share of the images that it changes.
         believed: How much labels count at all so far.
         rng: Of latents and chances.
+        mirror: Whether half of the real images are turned round.
     """
     images, labels, trust = batches[number]
     z = sample_latents(G, batches.size, rng)
-    chances = (draw_chances(batches.size, policy, augment_p, rng) for _ in range(2))
+    chances = [draw_chances(batches.size, policy, augment_p, rng) for _ in range(2)]
+    if mirror:
+        turned = draw_chances(batches.size, "none", 0.5, rng)[batches.own, :, None, None] > 0
+        images = torch.where(turned, images.flip(3), images)
     return Minibatch(images, labels, believed * trust, *(tensor[batches.own] for tensor in (z, *chances)))
 
 

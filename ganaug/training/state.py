@@ -34,6 +34,7 @@ class Objective:
     ema_images: float  # half-life of G_ema, in images shown
     bf16: bool  # convolutions and products in bfloat16
     seed: int
+    mirror: bool = False  # half of the real images are shown mirrored
     execution: Execution = "eager"  # how the losses are evaluated
 
     def arithmetic(self, device: torch.device) -> torch.autocast:

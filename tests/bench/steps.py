@@ -1,6 +1,7 @@
 """What a training step costs on a CPU: beside a library's step, beside what the processor can do, and with R1."""
 
 import math
+from functools import partial
 
 import mimicry
 import torch
@@ -12,7 +13,7 @@ from torch.nn.functional import conv2d, relu
 
 from ganaug.conditioning import Discriminator
 from ganaug.nets import spectrally_normalised
-from ganaug.nets.resnet import Down, Up, drawn
+from ganaug.nets.resnet import ConditionalNorm, Down, Up, drawn
 from ganaug.run.players import objective_of
 from ganaug.training import GanState, Objective
 
@@ -71,7 +72,8 @@ class Generator(nn.Module):
         self.z_dim, self.num_classes = mimicry.Z_DIM, CLASSES
         self.start = (width, mimicry.BOTTOM, mimicry.BOTTOM)
         self.input = nn.Linear(self.z_dim, math.prod(self.start))
-        self.blocks = nn.ModuleList(Up(width, width, CLASSES) for _ in range(3))
+        norm = partial(ConditionalNorm, num_classes=CLASSES)
+        self.blocks = nn.ModuleList(Up(width, width, norm) for _ in range(3))
         self.norm, self.output = nn.BatchNorm2d(width), nn.Conv2d(width, 3, 3, padding=1)
         drawn(self)
 
