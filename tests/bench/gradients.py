@@ -1,6 +1,7 @@
 """Whether a fast way to take a step has the gradients of the slow one: each rung against float64, eager."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -62,7 +63,8 @@ def errors(
 def moments(pair: Networks, batch: int, device: str, settings: tuple[str, ...] | None) -> Moments:
     """What Adam remembers of the gradients of both players after steps at a rate of 0, on the CPU.
 
-    Where its first decay is 0 that is the last gradient. Weights never move, so that all ways see the same losses.
+    Where its first decay is 0 that is the last gradient. Weights never move, so that all ways see the same losses; what
+    is called fp32 here is so, and not TF32.
 
     Args:
         pair: Of networks.
@@ -77,9 +79,7 @@ def moments(pair: Networks, batch: int, device: str, settings: tuple[str, ...] |
     if settings is None:
         for module in state.modules().values():
             module.double()
-        with InDouble():
-            next(train(state, seen, still, steps=STEPS, tick=STEPS))
-    else:
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), nullcontext() if settings else InDouble():
         next(train(state, seen, still, steps=STEPS, tick=STEPS))
     return remembered(state)
 

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 
 import torch
@@ -9,6 +10,8 @@ from measuring import seconds
 from networks import Networks
 from rows import MILLISECONDS, Measured, Row
 from stepping import flops, loop
+
+from ganaug.descent import tuned
 
 EAGER, CAPTURED, WITHOUT_R1 = "eager fp32", "captured bf16", "captured bf16, no R1"
 BF16 = "train.precision=bf16"
@@ -39,13 +42,17 @@ def at(name: str, batch: int) -> str:
 
 
 def timing(pair: Networks, batch: int, device: str, settings: tuple[str, ...]) -> Callable[[int], Measured]:
-    """The `measure` of a rung: milliseconds a step, what that comes to, and what it takes in memory and to begin."""
+    """The `measure` of a rung: milliseconds a step, what that comes to, and what it takes in memory and to begin.
+
+    The lowest rung runs as torch ships, the others under the settings of a run.
+    """
 
     def measure(repeats: int) -> Measured:
         release()
         training = loop(pair.planned(batch, device, *settings), TICK)
-        beginning = seconds(lambda: next(training)) + seconds(lambda: next(training))
-        values = [seconds(lambda: next(training)) / TICK for _ in range(repeats)]
+        with nullcontext() if settings == RUNGS[EAGER] else tuned(torch.device(device)):
+            beginning = seconds(lambda: next(training)) + seconds(lambda: next(training))
+            values = [seconds(lambda: next(training)) / TICK for _ in range(repeats)]
         step, work = sorted(values)[len(values) // 2], arithmetic(pair, device) * batch
         beside = {"images/s": batch / step, "TFLOP/s": work / step / TERA, "warm-up, s": beginning}
         return Measured([1000 * value for value in values], beside | memory(device))

@@ -37,7 +37,8 @@ class Networks:
 
 NETWORKS = {
     "stylegan2-256": Networks("style", 256, speed=4.0, share=0.2),
-    "resnet-96": Networks("resnet", 96),  # as wide as BigGAN at 96, whose blocks they are; no attention
+    "biggan-96": Networks("biggan", 96),
+    "resnet-64": Networks("resnet", 64),
     "dcgan-64": Networks("dcgan", 64),
     "residual-64": Networks("auto", 64),
 }
