@@ -10,13 +10,13 @@ from ganaug.ranks.words import wait
 if TYPE_CHECKING:
     from torch import Tensor
 
-SUMS = timedelta(minutes=1)  # over NCCL, which does not notice a loss, but has steps that go side by side
+SUMS = timedelta(minutes=10)  # one process may compile for minutes longer; that another died is noticed elsewhere, too
 
 
 def average(tensors: "Sequence[Tensor]") -> None:
     """Replace float32 tensors by their mean over all processes, in place: one sum of all of them, as StyleGAN3 does.
 
-    All lie on one device. On GPUs the processes must come here within a minute of each other.
+    All lie on one device. On GPUs the processes must come here within ten minutes of each other.
 
     Raises:
         LostProcessError: Another process has ended.
