@@ -238,7 +238,7 @@ def generator_folder(path: Path) -> Path:
 
 
 def _laid_out(G: nn.Module) -> nn.Module:
-    """G in the layout that convolutions are fast in; a copy where it lies otherwise, since it may still be trained on."""
+    """G in the layout that convolutions are fast in: a copy where it lies otherwise, as it may still be trained on."""
     if all(p.is_contiguous(memory_format=torch.channels_last) for p in G.parameters() if p.ndim == 4):
         return G
     return copy.deepcopy(G).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

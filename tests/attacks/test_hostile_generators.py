@@ -178,7 +178,7 @@ def test_images_that_would_fill_the_memory_are_refused_before_one_is_rendered(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("ganaug.synthesis.batches.available_memory", lambda device: 50_000)
-    refusal(load(folder), "images of 8 x 8 must fit into memory, got 50,000 bytes free for about 65,536")
+    refusal(load(folder), "images of 8 x 8 must fit into memory, got 50,000 bytes free for about 131,072")
 
 
 TEXTS = {
