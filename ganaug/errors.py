@@ -37,7 +37,7 @@ class OutputError(GanaugError, FileExistsError):
 
 
 class DeviceError(GanaugError, RuntimeError):
-    """A device that this machine does not have."""
+    """A device that this machine does not have, or that cannot hold what it must."""
 
 
 class DivergedError(GanaugError, ArithmeticError):

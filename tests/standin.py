@@ -12,7 +12,7 @@ class Standin:
         self.classes, self.shape = classes, shape
         self.hash = hashlib.sha256(repr((classes, shape)).encode()).hexdigest()
         self.folder, self.device, self.provenance = None, "cpu", {"splits": {"train": "f" * 64}}
-        self.rendered = 0
+        self.batch, self.rendered = 64, 0
         self.fail_after: int | None = None
         self.error: BaseException = RuntimeError("stopped")
 

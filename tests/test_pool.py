@@ -1,16 +1,21 @@
 import json
 import os
 import pickle
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from generators import generator
 from standin import synthesizer
 
 from ganaug.errors import DataError, DiskFullError, GanaugError, ModelError
 from ganaug.synthesis.pool import Pool
-from ganaug.synthesis.rendering import render
+from ganaug.synthesis.rendering import ahead, render
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +52,39 @@ def test_a_pool_is_rendered_once_per_model_counts_and_seed():
     assert len(paths | {pool.path for pool in others}) == 4
 
 
-def test_rendering_goes_in_chunks_of_at_most_256_images_and_16_MiB():
-    sizes = [len(chunk) for chunk, _ in render(synthesizer(), [300, 1, 100])]
-    assert sizes == [256, 145]
-    large = synthesizer(shape=(3, 512, 512))
-    assert [images.nbytes <= 2**25 for _, images in render(large, [40, 0, 0])] == [True, True]
+def test_rendering_goes_in_chunks_of_four_batches_that_cross_classes():
+    chunks = [chunk for chunk, _ in render(synthesizer(), [300, 1, 100])]
+    assert [len(chunk) for chunk in chunks] == [256, 145]
+    assert [*chain(*chunks)] == [(0, i) for i in range(300)] + [(1, 0)] + [(2, i) for i in range(100)]
+
+
+def test_threads_render_what_one_call_does_and_leave_torch_its_own():
+    torch.set_num_threads(3)
+    try:
+        pool = Pool.build(generator(), [700, 0, 800], seed=7)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(1)
+    images, _ = generator().sample([0] * 700 + [2] * 800, seed=7, indices=[*range(700), *range(800)])
+    assert torch.equal(torch.tensor(pool.images), images)
+
+
+def test_threads_are_ahead_by_one_each_and_stop_when_nobody_listens():
+    taken, working, most = [], 0, 0
+
+    def square(number: int) -> int:
+        nonlocal working, most
+        working += 1
+        most = max(most, working)
+        assert torch.get_num_threads() == 1
+        time.sleep(0.01)
+        working -= 1
+        return number**2
+
+    results = ahead(square, iter(map(lambda n: taken.append(n) or n, count())), threads=2)
+    assert [next(results) for _ in range(20)] == [n**2 for n in range(20)] and most == 2
+    results.close()
+    assert len(taken) == 23 and threading.active_count() == 1
 
 
 def test_an_empty_pool_can_be_opened():

@@ -17,7 +17,7 @@ from ganaug.errors import DataError, GanaugError, ModelError, OutputError
 from ganaug.files import sealed_json
 from ganaug.nets import NETS
 from ganaug.synthesis import Synthesizer, generator_folder, is_model
-from ganaug.synthesis.synthesizer import latents
+from ganaug.synthesis.philox import latents
 
 CLASSES = ("zebra", "ant", "bee")
 FILES = ("generator.safetensors", "generator.json", MANIFEST)

@@ -27,12 +27,13 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Float [N, C, H, W] in [-1, 1] to uint8, rounded and clamped.
+    """Float [N, C, H, W] in [-1, 1] to uint8, rounded and clamped, one image after the other whatever layout they had.
 
     >>> to_uint8(torch.tensor([-2.0, 0.0, 1.0])).tolist()
     [0, 128, 255]
     """
-    return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    steps = (images.float() + 1).mul_(127.5).round_().clamp_(0, 255)
+    return steps.to(torch.uint8, memory_format=torch.contiguous_format)
 
 
 def fit(image: Image.Image, size: tuple[int, int] | None) -> np.ndarray:

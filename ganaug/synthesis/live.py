@@ -114,7 +114,7 @@ class Reference(Generic[M]):
 class Live:
     """Serves as a `Pool` does, but renders at once; pickles as the generator folder's path and hash, without weights.
 
-    Images are rendered 32 at a time whatever is asked for, so ask for many: a batch costs little more than one image.
+    An image costs a whole batch of the generator's (8 to 64 on a CPU) whatever is asked for, so ask for many at once.
 
     Attributes:
         model: sha256 of the generator's weights.

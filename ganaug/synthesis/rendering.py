@@ -1,13 +1,15 @@
 """Many images of one generator, class by class, in chunks of constant memory."""
 
-import math
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import torch
 
 from ganaug.errors import DataError
 
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from ganaug.synthesis.synthesizer import Synthesizer
 
 MOST = 10**7  # images of a class
-CHUNK_IMAGES, CHUNK_BYTES = (32, 256), 2**24  # rendered at a time: as many as fill the bytes, within these bounds
+CHUNK = 4  # batches in a chunk: latents are cheaper drawn together, and an interrupted thread still stops soon
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 def render(
@@ -28,15 +32,40 @@ def render(
 ) -> Iterator[tuple[list[tuple[int, int]], np.ndarray]]:
     """Yield chunks: the (label, index) of each image, and uint8 [n, C, H, W]; class k begins at epoch * counts[k].
 
-    `stretch` says which of them, by their places class by class; None: all.
+    `stretch` says which of them, by their places class by class; None: all. The next chunks are rendered while one is
+    used: on a CPU by as many threads as torch would take for one batch, each with batches of its own, which wait for
+    each other less than the parts of a batch do; elsewhere by one thread.
     """
-    size = int(np.clip(CHUNK_BYTES // math.prod(synth.shape), *CHUNK_IMAGES))
     stream = ((label, index) for label, n in enumerate(counts) for index in range(epoch * n, (epoch + 1) * n))
     stream = islice(stream, stretch.start, stretch.stop) if stretch is not None else stream
-    while chunk := list(islice(stream, size)):
+    chunks = iter(lambda: list(islice(stream, CHUNK * synth.batch)), [])
+
+    def rendered(chunk: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], np.ndarray]:
         labels, indices = ([*column] for column in zip(*chunk, strict=True))
-        images, _ = synth.sample(labels, seed=seed, indices=indices, scale=scale)
-        yield chunk, images.cpu().numpy()
+        return chunk, synth.sample(labels, seed=seed, indices=indices, scale=scale)[0].numpy()
+
+    return ahead(rendered, chunks, torch.get_num_threads() if torch.device(synth.device).type == "cpu" else 1)
+
+
+def ahead(function: Callable[[A], B], items: Iterator[A], threads: int) -> Generator[B, None, None]:
+    """Yield function(item) for each item, in order, while threads work on those that follow.
+
+    Args:
+        function: Called in a thread in which torch itself takes no others.
+        items: Taken as they are needed.
+        threads: How many; as many results and one more wait at most.
+    """
+    before = torch.get_num_threads()
+    workers = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        pending = deque(workers.submit(function, item) for item in islice(items, threads + 1))
+        while pending:
+            result = pending.popleft().result()
+            pending.extend(workers.submit(function, item) for item in islice(items, 1))
+            yield result
+    finally:
+        workers.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)  # the number that was set last is that of all threads to come, whoever set it
 
 
 def require_counts(synth: "Synthesizer", counts: Sequence[int]) -> list[int]:

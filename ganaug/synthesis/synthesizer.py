@@ -1,34 +1,39 @@
 """A loaded generator: labels in, uint8 images out; and the generator folder it is shared as."""
 
+import copy
 import hashlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ganaug.auto import pick_device
 from ganaug.checkpoint import ANOTHER, dump_module
-from ganaug.data.memory import available_memory
-from ganaug.errors import DataError, ModelError
+from ganaug.errors import DataError, DeviceError, ModelError
 from ganaug.images import grid, to_uint8
+from ganaug.synthesis.batches import batch_size, require_memory
 from ganaug.synthesis.card import GENERATOR, Architecture, Card, Probes
+from ganaug.synthesis.philox import latents
 from ganaug.synthesis.probes import require_alike, to_base64
 
-BATCH = 32  # every image is rendered in a batch of this size, so its pixels never depend on how many were asked for
+log = logging.getLogger("ganaug")
 PROBES = 8
-LIVE_MAPS = 2  # feature maps at the finest level that are alive at a time, at least
 WIDEST_SCALE = 4.0  # of latents; images fall apart long before
 
 
 class Synthesizer:
     """A conditional generator, ready to serve.
 
-    Image i is a function of (weights, seed, label, i) alone, whatever else is asked for beside it.
+    Image i is a function of (weights, seed, label, i) alone on one kind of device, whatever else is asked for beside
+    it: every batch is filled up to one size. Where memory runs out that size is halved, and the last bit of a pixel may
+    then differ. All is float32: bfloat16 moved the pixels of a style generator by 0.6 of 255 on the mean, more than
+    devices may disagree by, and a GPU's convolutions are on its tensor cores without it (as TF32).
 
     Attributes:
+        batch: Images that are rendered at once.
         classes: The K class names, in label order.
         shape: (C, H, W) of every image.
         hash: sha256 of the weights file.
@@ -44,8 +49,9 @@ class Synthesizer:
 
     def __init__(self, G: nn.Module, architecture: Architecture, provenance: dict[str, Any], device: str = "cpu"):
         self.device = pick_device(device)
-        self.G = G.eval().requires_grad_(False).to(self.device)
+        self.G = _laid_out(G).eval().requires_grad_(False).to(self.device)
         self.architecture, self.provenance = architecture, provenance
+        self.batch = self._whole_batch = batch_size(architecture, self.device)
         self.hash = hashlib.sha256(dump_module(G)).hexdigest()
         self.folder: Path | None = None
 
@@ -83,6 +89,7 @@ class Synthesizer:
         Raises:
             DataError: A label is unknown, `indices` is not one number of 0 or more per label, or `scale` is out of
                 range.
+            DeviceError: The device has no memory for a single image.
         """
         images = self.render(labels, seed, indices, scale)
         return images.cpu(), torch.as_tensor(labels, dtype=torch.int64).cpu()
@@ -107,11 +114,7 @@ class Synthesizer:
             raise DataError(f"indices must be 0 or more, got {int(index.min())}; every sequence begins at 0")
         if not 0 <= scale <= WIDEST_SCALE:
             raise DataError(f"the latent scale must lie in [0, {WIDEST_SCALE:g}], got {scale}; 1 is as in training")
-        images = torch.empty(len(labels), *self.shape, dtype=torch.uint8, device=self.device)
-        for start in range(0, len(labels), BATCH):
-            part = slice(start, start + BATCH)
-            images[part] = self._batch(labels[part], seed, index[part], scale)
-        return images
+        return self._rendered(labels, self._latents(seed, labels, index), scale)
 
     def save(self, folder: Path) -> None:
         """Write the generator folder, atomically, with probes that `load` renders again.
@@ -147,14 +150,48 @@ class Synthesizer:
                 f"the classes are {list(self.classes)[:8]}"
             )
 
-    def _batch(self, labels: Tensor, seed: int, indices: Tensor, scale: float) -> Tensor:
-        """At most BATCH images, padded to exactly BATCH."""
+    def _latents(self, seed: int, labels: Tensor, indices: Tensor) -> Tensor:
+        """Drawn by the device itself where it is sure to have integers of 64 bits and floats of as many."""
+        where = self._place if self._place.type == "cuda" else "cpu"
+        return latents(self.architecture.z_dim, seed, labels.to(where), indices.to(where)).to(self._place)
+
+    @property
+    def _place(self) -> torch.device:
+        """The device with its number: a thread that renders may have another current one than who made it."""
+        return next(self.G.parameters()).device
+
+    def _rendered(self, labels: Tensor, z: Tensor, scale: float) -> Tensor:
+        """All images, a batch at a time, and a smaller batch from where memory runs out."""
+        images = torch.empty(len(labels), *self.shape, dtype=torch.uint8, device=self._place)
+        labels, start = labels.to(self._place), 0
+        while start < len(labels):
+            size = self.batch
+            part = slice(start, start + size)
+            try:
+                images[part] = self._batch(z[part], labels[part], scale, size)
+                start += size
+            except torch.OutOfMemoryError:
+                self._halve(size)
+        return images
+
+    def _batch(self, z: Tensor, labels: Tensor, scale: float, size: int) -> Tensor:
+        """At most `size` images, padded to exactly as many."""
         n = len(labels)
-        z = torch.zeros(BATCH, self.architecture.z_dim)
-        z[:n] = latents(self.architecture.z_dim, seed, labels, indices)
-        padded = torch.cat([labels, labels.new_zeros(BATCH - n)])
+        if n < size:
+            z, labels = (torch.cat([x, x.new_zeros(size - n, *x.shape[1:])]) for x in (z, labels))
         with torch.inference_mode():
-            return to_uint8(self.G(z.to(self.device), padded.to(self.device), scale))[:n]
+            return to_uint8(self.G(z, labels, scale)[:n])
+
+    def _halve(self, size: int) -> None:
+        """From now on render fewer at once than the `size` images that found no memory; said the first time."""
+        if size == 1:
+            raise DeviceError(
+                f"{self.device} must have memory to render an image of {' x '.join(map(str, self.shape))}, got too "
+                'little for one alone; stop what else takes it, or use "cpu"'
+            )
+        if self.batch == self._whole_batch:
+            log.warning("%s has no memory for %d images at once: fewer are rendered at once now", self.device, size)
+        self.batch = min(self.batch, size // 2)  # another thread may have halved it meanwhile
 
     def _probes(self) -> Probes:
         labels = tuple(i % len(self.classes) for i in range(PROBES))
@@ -167,22 +204,10 @@ class Synthesizer:
             raise ModelError(
                 f"{folder / GENERATOR.cards} must name the sha256 of the weights beside it, got another; {ANOTHER}"
             )
-        _require_memory(folder, self.architecture, self.device)
+        require_memory(folder, self.architecture, self.device)
         probes = card.probes
         rendered = grid(self.sample(probes.labels, seed=probes.seed)[0], columns=len(probes.labels), gap=0)
         require_alike(rendered, probes.png, place)
-
-
-def latents(z_dim: int, seed: int, labels: Tensor, indices: Tensor) -> Tensor:
-    """Draw z ~ N(0, I) [N, z_dim], each row a function of (seed, label, index) alone.
-
-    They are the address in a counter-based stream (Philox: Salmon et al. 2011, doi:10.1145/2063384.2063405).
-    """
-    streams = (
-        np.random.Philox(key=int(seed) % 2**64, counter=[0, 0, index, label])
-        for label, index in zip(labels.tolist(), indices.tolist(), strict=True)
-    )
-    return torch.from_numpy(np.stack([np.random.Generator(s).standard_normal(z_dim, np.float32) for s in streams]))
 
 
 def is_model(path: Path) -> bool:
@@ -212,13 +237,8 @@ def generator_folder(path: Path) -> Path:
     raise ModelError(f"{path} must be a run folder or a generator folder, got {what}; `ganaug train` makes one")
 
 
-def _require_memory(folder: Path, architecture: Architecture, device: torch.device) -> None:
-    """A batch of the finest feature maps, of which a few live at a time, fits into what is free."""
-    channels, height, width = architecture.shape
-    needed = LIVE_MAPS * BATCH * max(architecture.width, channels) * height * width * 4
-    free = available_memory(device)
-    if needed > free:
-        raise ModelError(
-            f"{folder}: images of {height} x {width} must fit into memory, got {free:,} bytes free for about "
-            f"{needed:,}; use a larger machine"
-        )
+def _laid_out(G: nn.Module) -> nn.Module:
+    """G in the layout that convolutions are fast in: a copy where it lies otherwise, as it may still be trained on."""
+    if all(p.is_contiguous(memory_format=torch.channels_last) for p in G.parameters() if p.ndim == 4):
+        return G
+    return copy.deepcopy(G).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -18,8 +18,8 @@ from ganaug.nets.translation import TRANSLATORS
 from ganaug.recipe import Side
 from ganaug.synthesis.card import Channels, with_splits
 from ganaug.synthesis.form import Form
+from ganaug.synthesis.philox import latents
 from ganaug.synthesis.probes import require_alike, to_base64
-from ganaug.synthesis.synthesizer import latents
 from ganaug.synthesis.tiles import cut, feathered
 
 DIRECTIONS = ("AB", "BA")

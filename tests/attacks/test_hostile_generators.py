@@ -177,8 +177,8 @@ def test_a_card_that_claims_too_much_is_refused_before_anything_is_allocated(fol
 def test_images_that_would_fill_the_memory_are_refused_before_one_is_rendered(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("ganaug.synthesis.synthesizer.available_memory", lambda device: 50_000)
-    refusal(load(folder), "images of 8 x 8 must fit into memory, got 50,000 bytes free for about 65,536")
+    monkeypatch.setattr("ganaug.synthesis.batches.available_memory", lambda device: 50_000)
+    refusal(load(folder), "images of 8 x 8 must fit into memory, got 50,000 bytes free for about 131,072")
 
 
 TEXTS = {
