@@ -201,14 +201,15 @@ class Replayed:
     """What `torch.cuda` has for recordings, on a machine without: a graph that calls the function again."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
-        self.replays = 0
+        self.replays, self.places = 0, []
         monkeypatch.setattr(recording, "record", self.record)
         monkeypatch.setattr(recording, "beside", lambda function, seen, stream: function(seen))
-        monkeypatch.setattr(recording, "new_stream", lambda: None)
+        monkeypatch.setattr(room, "new_place", lambda: recording.Place(None, None))  # type: ignore[arg-type]
         monkeypatch.setattr(room, "can_record", lambda seen: True)
         monkeypatch.setattr(torch, "compile", lambda loss, **_: loss)  # held elsewhere
 
-    def record(self, function: Callable[[Minibatch], Any], seen: Minibatch, stream: None) -> tuple[Any, Any]:
+    def record(self, function: Callable[[Minibatch], Any], seen: Minibatch, place: recording.Place) -> tuple[Any, Any]:
+        self.places.append(place)
         gradients, means = copy.deepcopy(function(seen))
 
         def replay() -> None:
@@ -237,6 +238,43 @@ def test_a_recording_sees_every_new_minibatch_and_training_with_it_ends_where_th
     for a, b in zip(state.G.parameters(), plain.G.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-3)
     assert replayed.replays == (7 - 3) + (7 - 3) + (14 - 3)  # D with penalties, D without, G; but for their warm-ups
+
+
+def test_recordings_share_one_place_and_get_another_when_all_are_made_anew(monkeypatch: pytest.MonkeyPatch):
+    """The memory of a place goes with its last recording, and torch makes no more there."""
+    state, _, objective, seen = begin()
+    replayed, evaluate, device = Replayed(monkeypatch), Evaluation("captured"), Small(8)
+    loss = device(discriminator_loss)
+    for holds in (8, 4):
+        device.holds = holds
+        for gammas in ({}, {"r1": 1.0}) * (recording.WARM_UPS + 1):
+            evaluate(loss, state.D, seen, state.G, state.D, objective, gammas)
+    first, *others = replayed.places
+    assert [place is first for place in others] == [True, False, False] and others[1] is others[2]
+
+
+def test_a_training_compiles_for_as_many_cases_as_it_has_and_leaves_what_others_compiled(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    compiled = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        compiled.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+    others = torch.compile(lambda x: x + 1)
+    others(torch.zeros(2))
+    state, _, objective, seen = begin()
+    cases = torch._dynamo.config.recompile_limit + 1
+    for _ in range(2):
+        evaluate = Evaluation("compiled")
+        for i in range(cases):
+            case = replace(objective, lr=float(i))
+            evaluate(generator_loss, state.G, seen, state.G, evaluate.constant(state.D), case, {})
+        assert evaluate.compiles
+    others(torch.zeros(2))
+    assert len(compiled) == 1 + 2 * cases
 
 
 def test_what_cannot_be_recorded_is_evaluated_without(

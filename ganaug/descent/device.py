@@ -17,14 +17,29 @@ def tuned(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
-    torch.set_float32_matmul_precision("high")
-    torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
+    tf32, benchmark = _tf32(), torch.backends.cudnn.benchmark
+    if tf32:
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = before[1:]
+        if tf32:
+            torch.set_float32_matmul_precision(tf32[0])
+            torch.backends.cudnn.allow_tf32 = tf32[1]
+        torch.backends.cudnn.benchmark = benchmark
+
+
+def _tf32() -> tuple[str, bool] | None:
+    """What is set for products and for convolutions; None where that was done by torch's newer `fp32_precision`.
+
+    Torch does not bear both (2.9), and who sets it so has chosen.
+    """
+    try:
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    except RuntimeError:
+        return None
 
 
 def peak_memory(device: torch.device) -> int:

@@ -12,18 +12,20 @@ Losses = dict[str, Tensor]
 
 
 def gradients_of(loss: Tensor, player: nn.Module) -> list[Tensor]:
-    """Of a loss with respect to one player alone, in the order of its parameters."""
-    return list(torch.autograd.grad(loss, list(player.parameters())))
+    """Of a loss with respect to one player alone, in the order of its parameters and each laid out as its own."""
+    parameters = list(player.parameters())
+    return list(map(laid_out, torch.autograd.grad(loss, parameters), parameters))
 
 
 def descend(player: nn.Module, gradients: Sequence[Tensor], optimizer: Optimizer) -> None:
     """One update of one player, by the mean of the gradients of all processes: each has them of its share of a batch.
 
-    Not through torch's DistributedDataParallel, whose hooks do not see the second derivatives of a gradient penalty.
+    They are such as `gradients_of` gives, and do not go through torch's DistributedDataParallel, whose hooks do not see
+    the second derivatives of a gradient penalty.
     """
     average(gradients)
     for parameter, gradient in zip(player.parameters(), gradients, strict=True):
-        parameter.grad = laid_out(gradient, parameter)
+        parameter.grad = gradient
     optimizer.step()
 
 

@@ -8,6 +8,7 @@ import contextlib
 import copy
 import logging
 from collections.abc import Callable, Hashable
+from types import FunctionType
 from typing import Any, TypeVar
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from ganaug.descent import Losses, gradients_of
 from ganaug.errors import DeviceError
 from ganaug.training.minibatch import Minibatch
-from ganaug.training.recording import Found, Recording, RecordingError
+from ganaug.training.recording import Found, Place, Recording, RecordingError, new_place
 from ganaug.training.state import Execution, Objective
 
 log = logging.getLogger("ganaug")
@@ -40,9 +41,9 @@ class Evaluation:
     def __init__(self, how: Execution = "eager"):
         self.compiles, self.records, self.parts = how != "eager", how == "captured", 1
         self._ready: dict[Hashable, Callable[[Minibatch], Found]] = {}
+        self._compiled: dict[Hashable, Loss] = {}
         self._constants: dict[int, nn.Module] = {}
-        if self.compiles:
-            torch.compiler.reset()  # what was compiled for other networks counts against a limit
+        self._place: Place | None = None
 
     def __call__(
         self,
@@ -71,7 +72,7 @@ class Evaluation:
 
         def of(part: Minibatch) -> Found:
             key = loss, objective, *gammas, len(part.labels)
-            return self._evaluate(key, lambda: self._differentiated(loss, player, G, D, objective, gammas), part)
+            return self._evaluate(key, lambda: self._differentiated(key, loss, player, G, D, objective, gammas), part)
 
         while True:
             with contextlib.suppress(torch.OutOfMemoryError):
@@ -92,8 +93,7 @@ class Evaluation:
 
     def _evaluate(self, key: Hashable, make: Callable[[], Callable[[Minibatch], Found]], seen: Minibatch) -> Found:
         if key not in self._ready:
-            evaluate = make()
-            self._ready[key] = Recording(evaluate) if self.records and can_record(seen) else evaluate
+            self._ready[key] = self._recorded(make()) if self.records and can_record(seen) else make()
         try:
             return self._ready[key](seen)
         except torch.OutOfMemoryError:
@@ -102,15 +102,29 @@ class Evaluation:
             self._go_without(error)
             return self._evaluate(key, make, seen)
 
-    def _differentiated(self, loss: Loss, player: nn.Module, *others: Any) -> Callable[[Minibatch], Found]:
+    def _recorded(self, evaluate: Callable[[Minibatch], Found]) -> Recording:
+        self._place = self._place or new_place()
+        return Recording(evaluate, self._place)
+
+    def _differentiated(
+        self, key: Hashable, loss: Loss, player: nn.Module, *others: Any
+    ) -> Callable[[Minibatch], Found]:
         """Minibatch -> gradients and means."""
-        whole: Loss = torch.compile(loss, fullgraph=True, dynamic=False) if self.compiles else loss
+        whole = self._in_one_graph(key, loss) if self.compiles else loss
 
         def evaluate(seen: Minibatch) -> Found:
             value, parts = whole(seen, *others)
             return gradients_of(value, player), parts
 
         return evaluate
+
+    def _in_one_graph(self, key: Hashable, loss: Loss) -> Loss:
+        """The loss compiled, once for each key: it costs up to minutes."""
+        if not self._compiled:
+            log.info("compiling the losses: the first steps take longer than all that follow")
+        if key not in self._compiled:
+            self._compiled[key] = torch.compile(_of_its_own(loss), fullgraph=True, dynamic=False)
+        return self._compiled[key]
 
     def _go_without(self, error: Exception) -> None:
         """Do without what has just failed: an old driver compiles nothing; other faults are raised again."""
@@ -122,9 +136,14 @@ class Evaluation:
             self.records, what = False, "recorded as CUDA graphs"
         else:
             raise error
-        self._ready.clear()
+        self._forget()
         fact = " ".join(str(error).split()) or type(error).__name__
         log.warning("the losses cannot be %s here (%.200s); training goes on without", what, fact)
+
+    def _forget(self) -> None:
+        """Make all anew, in a new place: recordings hold memory, and it goes with them."""
+        self._ready.clear()
+        self._place = None
 
     def _halve(self, seen: Minibatch) -> None:
         """Take half as many images at a time from here on."""
@@ -135,7 +154,8 @@ class Evaluation:
                 f"{device} must have memory for one image of {'x'.join(map(str, seen.images.shape[1:]))} at least, "
                 "got too little; lower nets.width or data.resolution"
             )
-        self._ready.clear()  # recordings hold memory of their own
+        self._forget()
+        self._compiled.clear()  # for another size
         if device.type == "cuda":
             torch.cuda.empty_cache()
         if self.parts == 1:
@@ -150,6 +170,13 @@ class Evaluation:
 def can_record(seen: Minibatch) -> bool:
     """CUDA graphs are of CUDA alone."""
     return seen.z.is_cuda
+
+
+def _of_its_own(loss: Loss) -> Loss:
+    """The same function with code of its own: torch compiles a code object for a few cases and then no more."""
+    assert isinstance(loss, FunctionType)
+    code = loss.__code__.replace()
+    return FunctionType(code, loss.__globals__, loss.__name__, loss.__defaults__, loss.__closure__)
 
 
 def _added(of: Callable[[Minibatch], Found], seen: Minibatch, size: int) -> Found:

@@ -4,6 +4,7 @@ A step of a small network is over a thousand kernels, and to launch them one by 
 """
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +21,22 @@ class RecordingError(RuntimeError):
     """The function does something that cannot be recorded."""
 
 
+class Place(NamedTuple):
+    """Where recordings are made: a stream, and memory that they share, for no two are ever at work at once.
+
+    Results stay: what a recording gave last is in nobody's way. Once all recordings made there are gone, so is the
+    memory, and others need another place.
+    """
+
+    stream: Stream
+    pool: Any  # torch's handle
+
+
+def new_place() -> Place:
+    """A place of which nothing has been made yet."""
+    return Place(Stream(), torch.cuda.graph_pool_handle())
+
+
 class Recording:
     """Evaluates `function` as it is for a few calls, and from a recording later.
 
@@ -27,13 +44,13 @@ class Recording:
     next call.
     """
 
-    def __init__(self, function: Callable[[Minibatch], Found]):
-        self.function, self.calls, self.stream = function, 0, new_stream()
+    def __init__(self, function: Callable[[Minibatch], Found], place: Place):
+        self.function, self.calls, self.place = function, 0, place
 
     def __call__(self, seen: Minibatch) -> Found:
         self.calls += 1
         if self.calls <= WARM_UPS:
-            return beside(self.function, seen, self.stream)
+            return beside(self.function, seen, self.place.stream)
         if self.calls == WARM_UPS + 1:
             self._record(seen)
         for kept, new in zip(self.seen, seen, strict=True):
@@ -45,31 +62,34 @@ class Recording:
     def _record(self, seen: Minibatch) -> None:
         self.seen = Minibatch(*(tensor.clone() for tensor in seen))
         try:
-            self.found, self.replay = record(self.function, self.seen, self.stream)
+            self.found, self.replay = record(self.function, self.seen, self.place)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             raise RecordingError(str(error)) from error
 
 
-def new_stream() -> Stream:
-    """Where recordings are made."""
-    return Stream()
-
-
 def beside(function: Callable[[Minibatch], Found], seen: Minibatch, stream: Stream) -> Found:
     """Evaluate on the stream that will be recorded; what was asked for before comes before, what comes after waits."""
     current = torch.cuda.current_stream()
     stream.wait_stream(current)
-    with torch.cuda.stream(stream):
-        found = function(seen)
-    current.wait_stream(stream)
-    return found
+    try:
+        with torch.cuda.stream(stream):
+            return function(seen)
+    finally:
+        current.wait_stream(stream)
 
 
-def record(function: Callable[[Minibatch], Found], seen: Minibatch, stream: Stream) -> tuple[Found, Callable[[], None]]:
-    """Where results will lie, and what evaluates the function of what then lies in `seen`; nothing is evaluated yet."""
+def record(function: Callable[[Minibatch], Found], seen: Minibatch, place: Place) -> tuple[Found, Callable[[], None]]:
+    """Where results will lie, and what evaluates the function of what then lies in `seen`; nothing is evaluated yet.
+
+    Other threads, such as those that pin memory, may go on meanwhile.
+    """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
+    # Inside the current stream, or a recording that fails leaves its own as the current one.
+    with (
+        torch.cuda.stream(torch.cuda.current_stream()),
+        torch.cuda.graph(graph, pool=place.pool, stream=place.stream, capture_error_mode="thread_local"),
+    ):
         found = function(seen)
     return found, graph.replay
