@@ -19,6 +19,7 @@ from ganaug.run.signals import stop_signals
 from ganaug.run.state import dump_state, fill_state, numbers_of
 
 NUMBERS = "numbers"
+LOOK, LOOK_ON_GPU = 10, 50  # steps
 
 
 def require_one_task(job: Job, out: Path) -> None:
@@ -50,7 +51,7 @@ def follow(job: Job, out: Path) -> None:
         LostProcessError: Another process has ended.
     """
     every, steps = job.recipe.train.checkpoint_every or 1, job.recipe.train.steps or 1
-    tick, state = math.gcd(every, 10), job.start()
+    tick, state = tick_of(job), job.start()
     with stop_signals() as stopped:
         if not _received(state, out):
             return
@@ -65,6 +66,11 @@ def follow(job: Job, out: Path) -> None:
             except DivergedError:
                 vars(state).update(vars(job.start()))
                 _received(state, out)
+
+
+def tick_of(job: Job) -> int:
+    """Steps from one look at a training to the next; a GPU has to wait for each, and has more steps in a second."""
+    return math.gcd(job.recipe.train.checkpoint_every or 1, LOOK if job.todo.device.type == "cpu" else LOOK_ON_GPU)
 
 
 def interrupted(out: Path, step: int, stopped: list[int]) -> InterruptedRun:

@@ -1,7 +1,6 @@
 """A job in, a complete run folder out: what surrounds every training loop."""
 
 import logging
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from ganaug.errors import DivergedError, InterruptedRun
 from ganaug.files import sole_writer
 from ganaug.ranks import any_rank, is_first, size, together, wait
 from ganaug.run.folder import RECIPE, export, make
-from ganaug.run.following import follow, hand_over, interrupted, require_one_task
+from ganaug.run.following import follow, hand_over, interrupted, require_one_task, tick_of
 from ganaug.run.job import Job
 from ganaug.run.meter import Clock, meter
 from ganaug.run.rescue import rescue
@@ -74,7 +73,7 @@ def _finish(job: Job, out: Path, quiet: bool) -> None:
         raise InterruptedRun(sentence, stopped[0])
     hand_over(state)
     every, steps = job.recipe.train.checkpoint_every or 1, job.recipe.train.steps or 1
-    tick, clock = math.gcd(every, 10), Clock(keeper.record.seconds())
+    tick, clock = tick_of(job), Clock(keeper.record.seconds())
     with meter("train", steps, done=state.step, quiet=quiet) as report, stop_signals() as stopped:
         for progress in surviving(keeper, steps, tick, stopped if size() == 1 else []):
             due = state.step % every == 0 or state.step == steps

@@ -16,7 +16,7 @@ def recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     monkeypatch.syspath_prepend(RECIPES)
     monkeypatch.setenv("GANAUG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(importlib.import_module("record"), "RESULTS", tmp_path)
-    return importlib.import_module("pools")
+    return importlib.import_module("pool_rate")
 
 
 def test_both_rates_and_the_memory_are_written_down(recipe: ModuleType, tmp_path: Path):
