@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from itertools import count
 
 from ganaug.errors import GanaugError, LostProcessError
 from ganaug.ranks.place import started
@@ -10,6 +11,7 @@ from ganaug.ranks.ties import Ties, is_first, naming_loss, tie, tied
 from ganaug.ranks.words import wait
 
 WORDS = timedelta(days=7)  # one may work for days before it speaks; that it died is noticed without a limit
+JOINED = count()  # numbers what is joined: addresses and words of the last time are not those of the next
 LAST_WORD, PATIENCE = "ganaug/last word", timedelta(seconds=5)  # of the first process; how long others listen for it
 
 
@@ -21,6 +23,7 @@ def together() -> Iterator[None]:
 
     Raises:
         LostProcessError: Another process has ended.
+        GanaugError: They are joined already, by something else.
     """
     if tied() or started()[1] == 1:
         yield
@@ -42,9 +45,15 @@ def _join() -> Ties:
     import torch.distributed as dist
     from torch.distributed.rendezvous import rendezvous
 
+    if dist.is_initialized():
+        raise GanaugError(
+            "processes must be free to join, got a process group of torch.distributed; "
+            "call torch.distributed.destroy_process_group() before, and join them again after"
+        )
     with naming_loss():
-        store, number, count = next(rendezvous("env://", timeout=WORDS))
-        dist.init_process_group("gloo", store=store, rank=number, world_size=count, timeout=WORDS)
+        store, number, several = next(rendezvous("env://", timeout=WORDS))
+        store = dist.PrefixStore(f"ganaug {next(JOINED)}", store)  # type: ignore[attr-defined]
+        dist.init_process_group("gloo", store=store, rank=number, world_size=several, timeout=WORDS)
     return Ties(store)
 
 
