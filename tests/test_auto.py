@@ -71,6 +71,19 @@ def test_the_networks_follow_device_number_and_size(
     assert recipe.train.adversarial == OBJECTIVES[nets][0]["adversarial"]
 
 
+@pytest.mark.parametrize(("has_bf16", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_on_a_gpu_steps_are_recorded_and_in_bf16_where_the_hardware_has_it(
+    has_bf16: bool, precision: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        "torch.cuda.is_bf16_supported", lambda including_emulation=True: has_bf16 or including_emulation
+    )
+    found = chosen(images(5_000, (3, 32, 32)), GPU).train
+    assert (found.execution, found.precision) == ("captured", precision)
+    assert chosen(images()).train.execution == "eager"
+    assert chosen(images(5_000, (3, 32, 32)), GPU, "train.execution=eager").train.execution == "eager"
+
+
 @pytest.mark.parametrize("nets", NETS)
 def test_each_pair_of_networks_comes_with_its_own_objective_unless_told_otherwise(nets: str):
     keys = OBJECTIVES[nets][0]

@@ -111,6 +111,7 @@ def test_every_row_of_a_cpu_works_at_toy_size(tmp_path: Path):
     assert len(rows) >= 14 and failed == {}
 
 
+@pytest.mark.slow
 def test_every_row_of_a_gpu_works_at_toy_size_and_is_resumed(tmp_path: Path):
     torch.compiler.set_stance("force_eager")  # compiled, it takes minutes here
     try:

@@ -53,7 +53,7 @@ def test_train_on_the_shipped_digits(tmp_path: Path, capsys: pytest.CaptureFixtu
     out, err = capsys.readouterr()
     assert out.startswith(f"{tmp_path / 'run'}: done in ") and out.count("\n") == 1
     assert "train.adapt = held-out: augmentation grows where" in err  # why
-    assert "train 20 of 20, D " in err and "images/s" in err  # how far
+    assert "train 20 of 20, D " in err and "images/s" in err and "GiB at most" in err  # how far
     assert Synthesizer.load(tmp_path / "run", "cpu").classes == tuple("0123456789")
 
 

@@ -253,6 +253,7 @@ def test_recordings_share_one_place_and_get_another_when_all_are_made_anew(monke
     assert [place is first for place in others] == [True, False, False] and others[1] is others[2]
 
 
+@pytest.mark.slow
 def test_a_training_compiles_for_as_many_cases_as_it_has_and_leaves_what_others_compiled(
     monkeypatch: pytest.MonkeyPatch,
 ):

@@ -30,7 +30,9 @@ def weights(run: Path) -> str:
     return hashlib.sha256((run / "generator" / "generator.safetensors").read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("nets", ["residual", "style", "dcgan"])
+@pytest.mark.parametrize(
+    "nets", ["residual", *(pytest.param(nets, marks=pytest.mark.slow) for nets in ("style", "dcgan"))]
+)
 def test_gradients_of_two_processes_are_those_of_one_at_the_double_batch(nets: str, tmp_path: Path):
     script = (str(Path(__file__).parent / "mean_gradients.py"),)
     found = []
@@ -90,7 +92,7 @@ def test_a_signal_to_any_process_stops_all_of_them_once_everything_is_saved(tmp_
     ("other", "told"),
     [
         (["--set", "train.lr=0.5"], "must have the same train.lr as process 0"),
-        (["--val", "0.3"], "must have the same train images as process 0"),
+        pytest.param(["--val", "0.3"], "must have the same train images as process 0", marks=pytest.mark.slow),
     ],
 )
 def test_processes_with_other_recipes_or_images_are_refused_before_anything_is_written(
@@ -101,6 +103,7 @@ def test_processes_with_other_recipes_or_images_are_refused_before_anything_is_w
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fall_into_equal_shares_is_refused(tmp_path: Path):
     odd = command(tmp_path / "run", "--set", "train.batch_size=33")
     found = launch(odd, odd).ended()
