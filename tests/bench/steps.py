@@ -14,6 +14,7 @@ from torch.nn.functional import conv2d, relu
 from ganaug.conditioning import Discriminator
 from ganaug.nets import spectrally_normalised
 from ganaug.nets.resnet import ConditionalNorm, Down, Up, drawn
+from ganaug.run.following import LOOK
 from ganaug.run.players import objective_of
 from ganaug.training import GanState, Objective
 
@@ -32,7 +33,7 @@ def rows(*, toy: bool = False) -> tuple[Row, ...]:
             *(2.0, SPEED, duel(lambda: beside_mimicry(g, d, batch))),
         ),
         Row(
-            f"D step and G step of DCGAN, {SIDE} px, width {width}, batch {batch}, bf16: FLOP/s",
+            f"{LOOK} steps of DCGAN, {SIDE} px, width {width}, batch {batch}, bf16: FLOP/s",
             "a bf16 3x3 convolution of {} images, {} channels, {} px".format(*CONV),
             *(0.45, SHARE, duel(lambda: beside_convolution(width, batch), SHARE)),
         ),
@@ -99,13 +100,21 @@ class Trunk(nn.Module):
 
 
 def beside_convolution(width: int, batch: int) -> Duel:
-    """A step of the recipe `dcgan`, and what the processor does best: both by the arithmetic that they get done."""
-    ours = loop(planned("dcgan", f"nets.width={width}", "train.precision=bf16", side=SIDE, batch=batch), 1)
+    """Steps of the recipe `dcgan`, and what the processor does best: both by the arithmetic that they get done.
+
+    The steps are as many as a run takes from one look at its state to the next.
+    """
+    ours = loop(planned("dcgan", f"nets.width={width}", "train.precision=bf16", side=SIDE, batch=batch), LOOK)
     number, channels, side = CONV
     images = torch.randn(number, channels, side, side).bfloat16().to(memory_format=torch.channels_last)
     weight = torch.randn(channels, channels, 3, 3).bfloat16().to(memory_format=torch.channels_last)
-    step, convolution = (lambda: next(ours)), (lambda: conv2d(images, weight, padding=1))
-    return Duel(step, convolution, work=(flops(step), flops(convolution)))
+
+    def convolutions() -> None:
+        for _ in range(LOOK):
+            conv2d(images, weight, padding=1)
+
+    steps = lambda: next(ours)  # noqa: E731
+    return Duel(steps, convolutions, work=(flops(steps), flops(convolutions)))
 
 
 def with_and_without_r1(width: int, batch: int) -> Duel:
