@@ -55,6 +55,8 @@ def test_two_processes_learn_what_one_learns_and_one_of_them_speaks(tmp_path: Pa
     assert [code for code, _ in found] == [0, 0] and "done in" in found[0][1] and found[1][1] == ""
     one, two = last_line(alone), last_line(together)
     assert one.pop("variety") == pytest.approx(two.pop("variety"), abs=0.05)
+    of_shares = two.pop("watch/overfitting")  # a ratio, whose mean over shares is not that of the batch
+    assert of_shares == pytest.approx(one.pop("watch/overfitting"), abs=0.5)
     assert two == pytest.approx(one, rel=0.02, abs=0.02)
     assert json.loads((together / "run.json").read_bytes())["processes"] == 2
 
