@@ -115,11 +115,16 @@ def _training(fit: Fit) -> Fit:
     return replace(fit, graded=(), synthetic=fit.synthetic if fit.fraction else "")
 
 
+def _longest_first(fits: Sequence[Fit], protocol: Protocol) -> list[int]:
+    """The places of the fits in the order in which they are begun, so that all who share them end together."""
+    return sorted(range(len(fits)), key=lambda i: -(fits[i].steps or protocol.steps))
+
+
 def _shared_out(run: Run, fits: Sequence[Fit], sets: Mapping[str, Labeled], protocol: Protocol) -> list[Graded]:
     """Each of the processes that work together runs its share, the longest dealt out first; all learn of all."""
     if size() == 1:
         return run(fits, sets, protocol)
-    order = sorted(range(len(fits)), key=lambda i: -(fits[i].steps or protocol.steps))
+    order = _longest_first(fits, protocol)
     own = run([fits[i] for i in order[rank() :: size()]], sets, protocol)
     parts = [unpack(part) for part in gathered(pack(own))]
     done = {i: graded for r, part in enumerate(parts) for i, graded in zip(order[r :: size()], part, strict=True)}
@@ -131,7 +136,7 @@ def _fan_out(fits: Sequence[Fit], sets: Mapping[str, Labeled], protocol: Protoco
     # Sets that share their images hand them over once.
     pixels = {id(images): images.cpu().numpy() for images, _ in sets.values()}
     arrays = {name: (pixels[id(images)], labels.cpu().numpy()) for name, (images, labels) in sets.items()}
-    order = sorted(range(len(fits)), key=lambda i: -(fits[i].steps or protocol.steps))
+    order = _longest_first(fits, protocol)
     # Arrays go to the processes memory-mapped; copy-on-write, because torch wants them writable.
     run = Parallel(n_jobs=jobs(protocol.n_jobs), batch_size=1, mmap_mode="c")  # type: ignore[arg-type]  # an int is allowed
     rows: Iterator[Any] = iter(run(delayed(_fit_and_grade)(fits[i], arrays, protocol) for i in order))
